@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* CPython 3.14: accessors that compat.h and the files of this folder use.
+   Slots are tagged references; C stacks are limited by address. */
+#ifndef SLP_COMPAT_314_H
+#define SLP_COMPAT_314_H
+
+#include "internal/pycore_frame.h"
+#include "internal/pycore_genobject.h"
+#include "internal/pycore_interpframe.h"
+#include "internal/pycore_interpframe_structs.h"
+#include "internal/pycore_stackref.h"
+#include "internal/pycore_pystate.h"
+#include "internal/pycore_code.h"
+#include "internal/pycore_interp.h"
+
+typedef struct _PyInterpreterFrame slp_frame;
+
+#define SLP_FRAME(ts)       ((ts)->current_frame)
+#define SLP_DEPTH_LIMIT(ts) ((ts)->py_recursion_limit)
+#define SLP_DEPTH_LEFT(ts)  ((ts)->py_recursion_remaining)
+
+#define SLP_INSTRUMENTATION_VERSION(ts)                                       \
+    ((ts)->interp->ceval.instrumentation_version)
+#define SLP_INSTRUMENTATION_STEP 256
+#define SLP_ASYNCIO_ANY(ts)                                                   \
+    (((_PyThreadStateImpl *)(ts))->asyncio_running_loop != NULL)
+#define SLP_ASYNCIO_LOOP(ts)                                                  \
+    (((_PyThreadStateImpl *)(ts))->asyncio_running_loop)
+#define SLP_ASYNCIO_TASK(ts)                                                  \
+    (((_PyThreadStateImpl *)(ts))->asyncio_running_task)
+/* Where the frames of a C stack end. */
+#define SLP_FRAME_END(ts) NULL
+
+static inline bool
+slp_frame_is_entry(slp_frame *f)
+{
+    return f->owner >= FRAME_OWNED_BY_INTERPRETER;
+}
+
+static inline bool
+slp_frame_is_python(slp_frame *f)
+{
+    return f->owner < FRAME_OWNED_BY_INTERPRETER;
+}
+
+static inline PyCodeObject *
+slp_frame_code(slp_frame *f)
+{
+    return (PyCodeObject *)PyStackRef_AsPyObjectBorrow(f->f_executable);
+}
+
+static inline PyObject *
+slp_frame_function(slp_frame *f)
+{
+    return PyStackRef_IsNull(f->f_funcobj)
+               ? NULL
+               : PyStackRef_AsPyObjectBorrow(f->f_funcobj);
+}
+
+static inline int
+slp_frame_lasti(slp_frame *f)
+{
+    return _PyInterpreterFrame_LASTI(f);
+}
+
+/* ---- slots of a frame: tagged references --------------------------------- */
+
+typedef _PyStackRef slp_slot;
+
+static inline PyObject *
+slp_slot_peek(slp_slot slot)
+{
+    if (PyStackRef_IsNull(slot) || PyStackRef_IsTaggedInt(slot)) {
+        return NULL;
+    }
+    return PyStackRef_AsPyObjectBorrow(slot);
+}
+
+/* The reference that the slot owns, if any: borrowed slots own none. */
+static inline PyObject *
+slp_slot_owned(slp_slot slot)
+{
+    if (PyStackRef_IsNull(slot) || PyStackRef_IsTaggedInt(slot)
+        || !PyStackRef_RefcountOnObject(slot)) {
+        return NULL;
+    }
+    return PyStackRef_AsPyObjectBorrow(slot);
+}
+
+static inline void
+slp_slot_clear(slp_slot *slot)
+{
+    _PyStackRef old = *slot;
+    *slot = PyStackRef_NULL;
+    PyStackRef_XCLOSE(old);
+}
+
+static inline int
+slp_frame_depth(slp_frame *f)
+{
+    return (int)(f->stackpointer - f->localsplus);
+}
+
+/* ---- frames taken apart: see compat_frame.c ----------------------------- */
+
+static inline PyGenObject *
+slp_frame_generator(slp_frame *f)
+{
+    return _PyGen_GetGeneratorFromFrame(f);
+}
+
+/* Chains end in NULL here. */
+static inline bool
+slp_frame_is_sentinel(slp_frame *f)
+{
+    (void)f;
+    return false;
+}
+
+static inline void
+slp_frame_set_depth(slp_frame *f, int depth)
+{
+    f->stackpointer = f->localsplus + depth;
+}
+
+/* References of the frame besides its slots, for the collector. */
+static inline PyObject *
+slp_frame_owned_code(slp_frame *f)
+{
+    return slp_slot_owned(f->f_executable);
+}
+
+static inline PyObject *
+slp_frame_owned_function(slp_frame *f)
+{
+    return slp_slot_owned(f->f_funcobj);
+}
+
+/* Move the references of a frame that is no longer used, the code's
+   included, to its new place in a frame object.  Borrowed ones become owned:
+   the frame that they are borrowed from may go first. */
+static inline void
+slp_frame_move(slp_frame *f, slp_frame *to)
+{
+    int depth = slp_frame_depth(f);
+    memcpy(to, f, offsetof(slp_frame, localsplus));
+    to->f_executable = PyStackRef_MakeHeapSafe(f->f_executable);
+    to->f_funcobj = PyStackRef_MakeHeapSafe(f->f_funcobj);
+    for (int i = 0; i < depth; i++) {
+        to->localsplus[i] = PyStackRef_MakeHeapSafe(f->localsplus[i]);
+    }
+    slp_frame_set_depth(to, depth);
+}
+
+static inline void
+slp_frame_drop_function(slp_frame *f)
+{
+    slp_slot_clear(&f->f_funcobj);
+}
+
+static inline void
+slp_frame_drop_code(slp_frame *f)
+{
+    slp_slot_clear(&f->f_executable);
+}
+
+/* Does a finished generator own the code of its frame (or have its own
+   reference in gi_code)? */
+#define SLP_GENERATOR_KEEPS_CODE true
+
+#endif

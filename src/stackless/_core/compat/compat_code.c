@@ -1,0 +1,652 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Assembles the little Python functions that the engine is made of.
+
+   point        what users call (`schedule`, `channel.send`, ...).  It calls
+                its gate; when it runs again it asks an op for the outcome.
+   gate         asks one op and returns.  The op may relink the gate's frame,
+                so that it returns into another tasklet.
+   dispatcher   endless loop, one per C stack: calls what an op names.
+
+   An "op" is a C iterator.  SEND with None calls its tp_iternext straight from
+   the interpreter loop: without a check for signals, collections or hand-over
+   of the GIL behind it, and without ever being compiled by the JIT, so that no
+   compiled trace runs past a switch.  An op that returns NULL without an
+   exception takes SEND's jump: a second way out, for free.
+
+   None of these functions has a RESUME instruction, which makes them invisible
+   to tracers, to sys._getframe() and to tracebacks. */
+#include "compat.h"
+
+#include "opcode.h"
+
+#define HAS_END_SEND (PY_VERSION_HEX >= 0x030C0000)
+#define HAS_PRECALL  (PY_VERSION_HEX < 0x030C0000)
+/* Where the empty "self" slot of a call lies: below the callable or above. */
+#define NULL_FIRST (PY_VERSION_HEX < 0x030D0000)
+/* SEND keeps a slot between the receiver and the value. */
+#define SEND_HAS_GAP (PY_VERSION_HEX >= 0x030F0000)
+
+#if PY_VERSION_HEX >= 0x030C0000
+#    define CODE_NEW    PyUnstable_Code_NewWithPosOnlyArgs
+#    define SEND_CACHES 1
+#    define CALL_CACHES 3
+#else
+#    define CODE_NEW       PyCode_NewWithPosOnlyArgs
+#    define SEND_CACHES    0
+#    define PRECALL_CACHES 1
+#    define CALL_CACHES    4
+#endif
+/* 3.12 reports exceptions that leave a frame to tools whatever its code says,
+   unless the thread is inside a tool. */
+#define HIDE_BY_TRACING                                                       \
+    (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
+#define SPREAD_CACHES (PY_VERSION_HEX >= 0x030F0000 ? 1 : 0)
+/* "There are keywords"; always so from 3.14. */
+#define SPREAD_ARG (PY_VERSION_HEX >= 0x030E0000 ? 0 : 1)
+
+/* ---- a buffer of instructions -------------------------------------------- */
+
+typedef struct {
+    unsigned char *bytes;
+    int used, size; /* in bytes */
+    bool failed;
+} code_buffer;
+
+static void
+emit_byte_pair(code_buffer *b, int op, int arg)
+{
+    if (b->used + 2 > b->size) {
+        int size = b->size ? 2 * b->size : 256;
+        unsigned char *bytes = PyMem_Realloc(b->bytes, (size_t)size);
+        if (bytes == NULL) {
+            b->failed = true;
+            return;
+        }
+        b->bytes = bytes;
+        b->size = size;
+    }
+    b->bytes[b->used++] = (unsigned char)op;
+    b->bytes[b->used++] = (unsigned char)arg;
+}
+
+static void
+emit(code_buffer *b, int op, int arg, int caches)
+{
+    if (arg > 0xffff) {
+        emit_byte_pair(b, EXTENDED_ARG, (arg >> 16) & 0xff);
+    }
+    if (arg > 0xff) {
+        emit_byte_pair(b, EXTENDED_ARG, (arg >> 8) & 0xff);
+    }
+    emit_byte_pair(b, op, arg & 0xff);
+    for (int i = 0; i < caches; i++) {
+        emit_byte_pair(b, CACHE, 0);
+    }
+}
+
+/* SEND None to the op in constant `op`; constant 0 is None.  Returns the
+   place of SEND, whose jump is set by land(). */
+static int
+emit_send(code_buffer *b, int op)
+{
+    emit(b, LOAD_CONST, op, 0);
+#if SEND_HAS_GAP
+    emit(b, PUSH_NULL, 0, 0);
+#endif
+    emit(b, LOAD_CONST, 0, 0);
+    int place = b->used;
+    emit(b, SEND, 0, SEND_CACHES);
+    return place;
+}
+
+/* The op gave a value: leave just that on the stack. */
+static void
+emit_end_send(code_buffer *b)
+{
+#if HAS_END_SEND
+    emit(b, END_SEND, 0, 0);
+#else
+    emit(b, SWAP, 2, 0);
+    emit(b, POP_TOP, 0, 0);
+#endif
+}
+
+/* SEND at `place` jumps to here, where its None is dropped. */
+static void
+land(code_buffer *b, int place)
+{
+    if (b->failed) {
+        return;
+    }
+    int from = place + 2 + 2 * SEND_CACHES;
+    b->bytes[place + 1] = (unsigned char)((b->used - from) / 2);
+#if HAS_END_SEND
+    emit(b, END_SEND, 0, 0);
+#endif
+    emit(b, POP_TOP, 0, 0);
+}
+
+static void
+emit_call_prologue(code_buffer *b)
+{
+    if (NULL_FIRST) {
+        emit(b, PUSH_NULL, 0, 0);
+    }
+}
+
+/* After the callable. */
+static void
+emit_call_self(code_buffer *b)
+{
+    if (!NULL_FIRST) {
+        emit(b, PUSH_NULL, 0, 0);
+    }
+}
+
+static void
+emit_call(code_buffer *b, int nargs)
+{
+#if HAS_PRECALL
+    /* 3.11 makes code adaptive in RESUME, which ours has not. */
+    emit(b, PRECALL_ADAPTIVE, nargs, PRECALL_CACHES);
+    emit(b, CALL_ADAPTIVE, nargs, CALL_CACHES);
+#else
+    emit(b, CALL, nargs, CALL_CACHES);
+#endif
+}
+
+static void
+emit_call_const(code_buffer *b, int index)
+{
+    emit_call_prologue(b);
+    emit(b, LOAD_CONST, index, 0);
+    emit_call_self(b);
+    emit_call(b, 0);
+}
+
+static void
+emit_jump_back(code_buffer *b, int target)
+{
+    emit(b, JUMP_BACKWARD_NO_INTERRUPT, (b->used - target) / 2 + 1, 0);
+}
+
+/* ---- code and function objects ------------------------------------------- */
+
+typedef struct {
+    const char *name, *qualname, *module;
+    PyObject *varnames; /* tuple, borrowed */
+    int argcount, positional_only, stacksize, flags;
+    PyObject *exceptiontable; /* bytes, borrowed, or NULL */
+} code_spec;
+
+/* No event of any tool may come from this code. */
+static void
+hide(PyCodeObject *code)
+{
+#if defined(CO_NO_MONITORING_EVENTS)
+    code->co_flags |= CO_NO_MONITORING_EVENTS;
+#endif
+    code->co_flags |= SLP_CODE_IS_OURS;
+    code->_co_firsttraceable = (int)Py_SIZE(code);
+}
+
+static PyCodeObject *
+new_code(const code_spec *spec, PyObject *bytes, PyObject *consts)
+{
+    PyCodeObject *code = NULL;
+    PyObject *empty = PyBytes_FromStringAndSize(NULL, 0);
+    PyObject *none = PyTuple_New(0);
+    PyObject *name = PyUnicode_InternFromString(spec->name);
+    PyObject *qualname = PyUnicode_InternFromString(spec->qualname);
+    PyObject *filename = PyUnicode_InternFromString("<stackless>");
+    if (empty && none && name && qualname && filename) {
+        PyObject *table = spec->exceptiontable ? spec->exceptiontable : empty;
+        code = (PyCodeObject *)CODE_NEW(
+            spec->argcount, spec->positional_only, 0,
+            (int)PyTuple_GET_SIZE(spec->varnames), spec->stacksize,
+            CO_OPTIMIZED | CO_NEWLOCALS | spec->flags, bytes, consts, none,
+            spec->varnames, none, none, filename, name, qualname, 1, empty,
+            table);
+    }
+    Py_XDECREF(empty);
+    Py_XDECREF(none);
+    Py_XDECREF(name);
+    Py_XDECREF(qualname);
+    Py_XDECREF(filename);
+    if (code != NULL) {
+        hide(code);
+    }
+    return code;
+}
+
+/* Takes the buffer's memory and a reference to consts. */
+static PyObject *
+new_function(const code_spec *spec, code_buffer *b, PyObject *consts)
+{
+    PyObject *function = NULL, *bytes = NULL, *globals = NULL;
+    PyCodeObject *code = NULL;
+    if (b->failed) {
+        PyErr_NoMemory();
+    }
+    else {
+        bytes = PyBytes_FromStringAndSize((char *)b->bytes, b->used);
+    }
+    globals = Py_BuildValue("{s:s}", "__name__", spec->module);
+    if (bytes && globals && consts) {
+        code = new_code(spec, bytes, consts);
+    }
+    if (code != NULL) {
+        function = PyFunction_New((PyObject *)code, globals);
+    }
+    PyMem_Free(b->bytes);
+    Py_XDECREF(bytes);
+    Py_XDECREF(globals);
+    Py_XDECREF(consts);
+    Py_XDECREF(code);
+    return function;
+}
+
+static PyObject *
+new_internal(const char *name, code_buffer *b, PyObject *consts, int locals,
+             int argcount, int stacksize, PyObject *exceptiontable)
+{
+    static const char *const names[] = {"a", "b", "c"};
+    PyObject *varnames = PyTuple_New(locals);
+    if (varnames == NULL) {
+        PyMem_Free(b->bytes);
+        Py_XDECREF(consts);
+        return NULL;
+    }
+    for (int i = 0; i < locals; i++) {
+        PyObject *s = PyUnicode_InternFromString(names[i]);
+        if (s == NULL) {
+            PyMem_Free(b->bytes);
+            Py_XDECREF(consts);
+            Py_DECREF(varnames);
+            return NULL;
+        }
+        PyTuple_SET_ITEM(varnames, i, s);
+    }
+    code_spec spec = {
+        .name = name,
+        .qualname = name,
+        .module = "stackless",
+        .varnames = varnames,
+        .argcount = argcount,
+        .stacksize = stacksize,
+        .exceptiontable = exceptiontable,
+    };
+    PyObject *function = new_function(&spec, b, consts);
+    Py_DECREF(varnames);
+    return function;
+}
+
+/* ---- gate, point, dispatcher --------------------------------------------- */
+
+PyObject *
+slp_gate_new(const char *name, PyObject *op)
+{
+    code_buffer b = {0};
+    int place = emit_send(&b, 1);
+    emit_end_send(&b);
+    emit(&b, RETURN_VALUE, 0, 0);
+    land(&b, place);
+    emit(&b, LOAD_CONST, 0, 0);
+    emit(&b, RETURN_VALUE, 0, 0);
+    return new_internal(name, &b, PyTuple_Pack(2, Py_None, op), 0, 0, 3, NULL);
+}
+
+/* Parse "self value *args" into the spec. */
+static int
+parse_params(const slp_point_spec *spec, code_spec *code)
+{
+    PyObject *text = PyUnicode_FromString(spec->params);
+    PyObject *parts = text ? PyUnicode_Split(text, NULL, -1) : NULL;
+    Py_XDECREF(text);
+    if (parts == NULL) {
+        return -1;
+    }
+    Py_ssize_t n = PyList_GET_SIZE(parts);
+    code->argcount = (int)n;
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *name = PyList_GET_ITEM(parts, i);
+        if (PyUnicode_READ_CHAR(name, 0) == '*') {
+            PyObject *bare = PyUnicode_Substring(name, 1,
+                                                 PyUnicode_GET_LENGTH(name));
+            if (bare == NULL || PyList_SetItem(parts, i, bare) < 0) {
+                Py_DECREF(parts);
+                return -1;
+            }
+            code->flags |= CO_VARARGS;
+            code->argcount = (int)n - 1;
+        }
+    }
+    if (HIDE_BY_TRACING) {
+        PyObject *restore = PyUnicode_FromString(".restore");
+        int r = restore ? PyList_Append(parts, restore) : -1;
+        Py_XDECREF(restore);
+        if (r < 0) {
+            Py_DECREF(parts);
+            return -1;
+        }
+    }
+    code->varnames = PyList_AsTuple(parts);
+    Py_DECREF(parts);
+    return code->varnames == NULL ? -1 : 0;
+}
+
+static int
+set_doc(PyObject *function, const char *doc)
+{
+    PyObject *text = PyUnicode_FromString(doc);
+    if (text == NULL) {
+        return -1;
+    }
+    int r = PyObject_SetAttrString(function, "__doc__", text);
+    Py_DECREF(text);
+    return r;
+}
+
+PyObject *
+slp_point_new(const slp_point_spec *spec, PyObject *op, PyObject *resume,
+              PyObject *reraise, PyObject *defaults)
+{
+    code_spec cs = {
+        .name = spec->name,
+        .qualname = spec->qualname,
+        .module = spec->module,
+        .positional_only = spec->positional_only,
+        .stacksize = 3,
+    };
+    PyObject *gate = slp_gate_new(spec->name, op);
+    if (gate == NULL || parse_params(spec, &cs) < 0) {
+        Py_XDECREF(gate);
+        return NULL;
+    }
+    code_buffer b = {0};
+    emit_call_const(&b, 1);
+    emit(&b, POP_TOP, 0, 0);
+    int place = emit_send(&b, 2);
+    emit_end_send(&b);
+    emit(&b, RETURN_VALUE, 0, 0);
+    /* A StopIteration cannot leave an op: SEND takes it for a return. */
+    land(&b, place);
+    emit_call_const(&b, 3);
+    emit(&b, RETURN_VALUE, 0, 0);
+    PyObject *consts = PyTuple_Pack(4, Py_None, gate, resume, reraise);
+    PyObject *point = new_function(&cs, &b, consts);
+    Py_DECREF(gate);
+    Py_DECREF(cs.varnames);
+    if (point != NULL
+        && ((defaults && PyFunction_SetDefaults(point, defaults) < 0)
+            || set_doc(point, spec->doc) < 0)) {
+        Py_CLEAR(point);
+    }
+    return point;
+}
+
+#if SLP_DISPATCHER_CATCHES
+
+/* One entry over [0, end): on an exception go to `end` with an empty stack. */
+static PyObject *
+exception_table(int end)
+{
+    unsigned char table[8];
+    int n = 0;
+    table[n++] = 0x80;            /* start 0; first byte of an entry */
+    for (int i = 0; i < 2; i++) { /* length, target */
+        if (end >= 64) {
+            table[n++] = (unsigned char)(0x40 | (end >> 6));
+        }
+        table[n++] = (unsigned char)(end & 63);
+    }
+    table[n++] = 0; /* depth 0, no lasti */
+    return PyBytes_FromStringAndSize((char *)table, n);
+}
+
+static PyObject *
+catching(code_buffer *b)
+{
+    int handler = b->used / 2;
+    emit(b, STORE_FAST, 0, 0);
+    emit_jump_back(b, 0);
+    return exception_table(handler);
+}
+
+PyObject *
+slp_dispatcher_exc(slp_frame *dispatcher)
+{
+    PyObject *exc = Py_XNewRef(slp_slot_peek(dispatcher->localsplus[0]));
+    slp_slot_clear(&dispatcher->localsplus[0]);
+    return exc;
+}
+
+#else
+
+static PyObject *
+catching(code_buffer *Py_UNUSED(b))
+{
+    return PyBytes_FromStringAndSize(NULL, 0);
+}
+
+PyObject *
+slp_dispatcher_exc(slp_frame *Py_UNUSED(dispatcher))
+{
+    return NULL;
+}
+
+#endif
+
+PyObject *
+slp_dispatcher_new(PyObject *next, PyObject *arg)
+{
+    code_buffer b = {0};
+    int place[SLP_DISPATCH_ARGS];
+    int leave = emit_send(&b, 1);
+    emit_end_send(&b);
+    emit(&b, PUSH_NULL, 0, 0);
+    if (NULL_FIRST) {
+        emit(&b, SWAP, 2, 0); /* not earlier: POP_TOP takes no NULL */
+    }
+    for (int i = 0; i < SLP_DISPATCH_ARGS; i++) {
+        place[i] = emit_send(&b, 2);
+        emit_end_send(&b);
+    }
+    for (int n = SLP_DISPATCH_ARGS; n >= 0; n--) {
+        if (n < SLP_DISPATCH_ARGS) {
+            land(&b, place[n]);
+        }
+        emit_call(&b, n);
+        emit(&b, POP_TOP, 0, 0);
+        emit_jump_back(&b, 0);
+    }
+    land(&b, leave);
+    emit(&b, LOAD_CONST, 0, 0);
+    emit(&b, RETURN_VALUE, 0, 0);
+    PyObject *table = catching(&b);
+    PyObject *function = new_internal("dispatcher", &b,
+                                      PyTuple_Pack(3, Py_None, next, arg), 1,
+                                      0, SLP_DISPATCH_ARGS + 5, table);
+    Py_XDECREF(table);
+#if SLP_DISPATCHER_CATCHES && PY_VERSION_HEX >= 0x030F0000
+    if (function != NULL) {
+        /* What handles an exception must be seen to be instrumented. */
+        PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(function);
+        code->co_flags &= ~CO_NO_MONITORING_EVENTS;
+    }
+#endif
+    return function;
+}
+
+#if HIDE_BY_TRACING
+
+/* Left in the last local of a frame of ours; it dies with the frame. */
+static void
+restore_dealloc(PyObject *self)
+{
+    PyThreadState_Get()->tracing--;
+    PyObject_Free(self);
+}
+
+static PyTypeObject restore_type = {
+    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "stackless._restore",
+    .tp_basicsize = sizeof(PyObject),
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+    .tp_dealloc = restore_dealloc,
+};
+
+void
+slp_hide_raise(PyThreadState *ts)
+{
+    slp_frame *f = SLP_FRAME(ts);
+    if (f->f_code->co_nlocalsplus == 0) {
+        f = slp_point_of(f); /* a gate: its point leaves with it */
+    }
+    PyObject **slot = &f->localsplus[f->f_code->co_nlocalsplus - 1];
+    if (*slot != NULL || PyType_Ready(&restore_type) < 0) {
+        return;
+    }
+    *slot = (PyObject *)PyObject_New(PyObject, &restore_type);
+    if (*slot != NULL) {
+        ts->tracing++;
+    }
+    /* else: tools see one event too many */
+}
+
+#else
+
+void
+slp_hide_raise(PyThreadState *Py_UNUSED(ts))
+{
+}
+
+#endif
+
+/* ---- calls with many arguments or keywords ------------------------------- */
+
+PyObject *
+slp_spread_new(void)
+{
+#if PY_VERSION_HEX >= 0x030C0000
+    code_buffer b = {0};
+    emit_call_prologue(&b);
+    emit(&b, LOAD_FAST, 0, 0);
+    emit_call_self(&b);
+    emit(&b, LOAD_FAST, 1, 0);
+    emit(&b, LOAD_FAST, 2, 0);
+    emit(&b, CALL_FUNCTION_EX, SPREAD_ARG, SPREAD_CACHES);
+    emit(&b, RETURN_VALUE, 0, 0);
+    return new_internal("call", &b, PyTuple_Pack(1, Py_None), 3, 3, 5, NULL);
+#else
+    return Py_NewRef(Py_None); /* see spread_call() */
+#endif
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+
+static PyObject *
+spread_call(PyObject *func, PyObject *kwargs, PyObject **args,
+            PyObject *spread)
+{
+    PyObject *kw = kwargs ? Py_NewRef(kwargs) : PyDict_New();
+    if (kw == NULL) {
+        return NULL;
+    }
+    PyObject *packed = PyTuple_Pack(3, func, *args, kw);
+    Py_DECREF(kw);
+    if (packed == NULL) {
+        return NULL;
+    }
+    Py_SETREF(*args, packed);
+    return Py_NewRef(spread);
+}
+
+#else
+
+/* 3.11 never inlines f(*args): a function of its own for this call, with
+   everything in its constants. */
+static PyObject *
+spread_call(PyObject *func, PyObject *kwargs, PyObject **args,
+            PyObject *Py_UNUSED(spread))
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(*args);
+    Py_ssize_t k = kwargs ? PyDict_GET_SIZE(kwargs) : 0;
+    PyObject *consts = PyTuple_New(n + k + 3), *names = PyTuple_New(k);
+    PyObject *empty = PyTuple_New(0);
+    if (!consts || !names || !empty) {
+        Py_XDECREF(consts);
+        Py_XDECREF(names);
+        Py_XDECREF(empty);
+        return NULL;
+    }
+    PyTuple_SET_ITEM(consts, 0, names);
+    PyTuple_SET_ITEM(consts, 1, Py_NewRef(Py_None));
+    PyTuple_SET_ITEM(consts, 2, Py_NewRef(func));
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyTuple_SET_ITEM(consts, i + 3, Py_NewRef(PyTuple_GET_ITEM(*args, i)));
+    }
+    Py_ssize_t pos = 0;
+    PyObject *key, *value;
+    for (Py_ssize_t i = 0; k && PyDict_Next(kwargs, &pos, &key, &value); i++) {
+        PyTuple_SET_ITEM(names, i, Py_NewRef(key));
+        PyTuple_SET_ITEM(consts, n + 3 + i, Py_NewRef(value));
+    }
+    code_buffer b = {0};
+    emit(&b, PUSH_NULL, 0, 0);
+    for (int i = 2; i < (int)(n + k + 3); i++) {
+        emit(&b, LOAD_CONST, i, 0);
+    }
+    if (k) {
+        emit(&b, KW_NAMES, 0, 0);
+    }
+    emit_call(&b, (int)(n + k));
+    emit(&b, RETURN_VALUE, 0, 0);
+    PyObject *call = new_internal("call", &b, consts, 0, 0, (int)(n + k) + 2,
+                                  NULL);
+    if (call == NULL) {
+        Py_DECREF(empty);
+        return NULL;
+    }
+    Py_SETREF(*args, empty);
+    return call;
+}
+
+#endif
+
+/* Bound methods of Python functions are called inline only as function and
+   first argument. */
+static int
+unpack_method(PyObject **func, PyObject **args)
+{
+    if (!PyMethod_Check(*func)) {
+        return 0;
+    }
+    Py_ssize_t n = PyTuple_GET_SIZE(*args);
+    PyObject *all = PyTuple_New(n + 1);
+    if (all == NULL) {
+        return -1;
+    }
+    PyTuple_SET_ITEM(all, 0, Py_NewRef(PyMethod_GET_SELF(*func)));
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyTuple_SET_ITEM(all, i + 1, Py_NewRef(PyTuple_GET_ITEM(*args, i)));
+    }
+    Py_SETREF(*args, all);
+    *func = PyMethod_GET_FUNCTION(*func);
+    return 0;
+}
+
+PyObject *
+slp_callable_for(PyObject *func, PyObject *kwargs, PyObject **args,
+                 PyObject *spread)
+{
+    if (unpack_method(&func, args) < 0) {
+        return NULL;
+    }
+    if (kwargs != NULL && PyDict_GET_SIZE(kwargs) == 0) {
+        kwargs = NULL;
+    }
+    if (kwargs == NULL && PyTuple_GET_SIZE(*args) <= SLP_DISPATCH_ARGS) {
+        return Py_NewRef(func);
+    }
+    return spread_call(func, kwargs, args, spread);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Part of compat.h: the functions that the engine is made of; compat_code.c
+   makes them. */
+#ifndef SLP_COMPAT_POINTS_H
+#define SLP_COMPAT_POINTS_H
+
+#ifndef SLP_COMPAT_H
+#    error "include compat.h"
+#endif
+
+/* ---- points, gates, dispatcher: see compat_code.c ------------------------ */
+
+#define SLP_CODE_IS_OURS  0x40000000 /* in co_flags: no bit of CPython's */
+#define SLP_POINT_ARGS    6
+#define SLP_DISPATCH_ARGS 6
+
+typedef struct {
+    const char *name;     /* "send" */
+    const char *qualname; /* "channel.send" */
+    const char *module;
+    const char *doc;
+    const char
+        *params; /* "self value *args": space separated, * for varargs */
+    int positional_only;
+} slp_point_spec;
+
+/* A function that calls a gate, in which `op` decides and relinks, and then
+   returns or raises what `resume` gives.  defaults: tuple or NULL. */
+SLP_INTERNAL PyObject *slp_point_new(const slp_point_spec *spec, PyObject *op,
+                                     PyObject *resume, PyObject *reraise,
+                                     PyObject *defaults);
+/* A function of no arguments that runs `op` and returns. */
+SLP_INTERNAL PyObject *slp_gate_new(const char *name, PyObject *op);
+/* The endless loop: call what `next` returns with the arguments that `arg`
+   gives, until `next` ends or a call raises.
+
+   What a call raises takes the dispatcher's frame with it, unseen by tools,
+   though the data stack of the tasklet that has ended is still installed:
+   that is sound, but debug builds assert that it is not done.  There the
+   dispatcher catches, which tools see, and slp_dispatcher_exc() gives the
+   exception (new reference or NULL). */
+#ifdef Py_DEBUG
+#    define SLP_DISPATCHER_CATCHES 1
+#else
+#    define SLP_DISPATCHER_CATCHES 0
+#endif
+SLP_INTERNAL PyObject *slp_dispatcher_exc(slp_frame *dispatcher);
+SLP_INTERNAL PyObject *slp_dispatcher_new(PyObject *next, PyObject *arg);
+/* Something that the dispatcher can call inline with at most
+   SLP_DISPATCH_ARGS arguments and that calls func(*args, **kwargs).  Returns
+   the callable and replaces *args.  NULL with an exception. */
+SLP_INTERNAL PyObject *slp_callable_for(PyObject *func, PyObject *kwargs,
+                                        PyObject **args, PyObject *spread);
+/* func(args, kwargs) -> func(*args, **kwargs); NULL on 3.11. */
+SLP_INTERNAL PyObject *slp_spread_new(void);
+/* Before an exception leaves the running point or gate: keep it from tools. */
+SLP_INTERNAL void slp_hide_raise(PyThreadState *ts);
+/* The point that called the gate: right below, unless a frame evaluator had
+   the call go through C. */
+static inline slp_frame *
+slp_point_of(slp_frame *gate)
+{
+    slp_frame *point = gate->previous;
+    return SLP_LIKELY(slp_frame_is_python(point)) ? point : point->previous;
+}
+
+/* Borrowed arguments of a point's frame: where they are, or copied. */
+static inline PyObject **
+slp_point_args(slp_frame *point, int n, PyObject **room)
+{
+#if PY_VERSION_HEX < 0x030E0000
+    (void)n;
+    (void)room;
+    return point->localsplus;
+#else
+    for (int i = 0; i < n; i++) {
+        room[i] = slp_slot_peek(point->localsplus[i]);
+    }
+    return room;
+#endif
+}
+
+/* On 3.11 SEND reaches an op faster through this slot of its type. */
+#if PY_VERSION_HEX < 0x030C0000
+#    define SLP_OP_HAS_SEND 1
+#else
+#    define SLP_OP_HAS_SEND 0
+#endif
+
+#endif

@@ -1,0 +1,930 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Leaving and entering tasklets, and the dispatcher at the bottom of each C
+   stack, where they start and end.
+
+   A soft switch happens in two halves.  In the first an op, called by a gate,
+   relinks the gate's frame (slp_switch).  In the second the point of the
+   tasklet arrived at asks for its outcome (slp_resume).  Between them only
+   the interpreter loop runs: it pops the gate.  So nothing in the first half
+   may run Python code once it has begun to store, and what a list or a
+   tempval gave up is released only at the end of the second.
+
+   A hard switch changes the C stack inside the first half; what is said above
+   then holds for the tasklet that arrives. */
+#include "dispatch.h"
+
+#include "bomb.h"
+#include "check.h"
+
+/* ---- ops ----------------------------------------------------------------- */
+
+/* An op of the engine's own code; st is the thread that is switching. */
+typedef PyObject *(*op_raw)(slp_thread *st, uintptr_t sp);
+
+typedef struct {
+    PyObject_HEAD
+    slp_op_fn fn; /* of a point's gate; or NULL: */
+    op_raw raw;
+    int nargs;
+} slp_op;
+
+void
+slp_failed(slp_thread *st)
+{
+    slp_extras_abandon(st->ts, &st->current->py);
+    if (SLP_UNLIKELY(st->trash_count > 0 || st->dropped != NULL)) {
+        PyObject *exc = slp_take_exc();
+        slp_release(st);
+        slp_raise(exc);
+    }
+}
+
+/* The outcome of a gate's op that failed.  Points get theirs by slp_resume();
+   a StopIteration, which must not leave SEND, goes that way too. */
+static PyObject *
+gate_failed(slp_thread *st)
+{
+    slp_task *me = st->current;
+    slp_failed(st);
+    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        PyObject *old = me->tempval;
+        me->tempval = slp_take_exc();
+        me->bombed = 1;
+        Py_XDECREF(old);
+        slp_tracing_off(st->ts);
+        Py_RETURN_NONE;
+    }
+    slp_tracing_on(st->ts);
+    slp_hide_raise(st->ts);
+    return NULL;
+}
+
+static inline PyObject *
+call_op(slp_op *op, uintptr_t sp)
+{
+    if (op->fn == NULL) {
+        return op->raw(slp_this_thread, sp);
+    }
+    slp_thread *st = slp_thread_get();
+    if (SLP_UNLIKELY(st == NULL)) {
+        slp_hide_raise(slp_ts());
+        return NULL;
+    }
+    slp_entry e = {.gate = SLP_FRAME(st->ts), .sp = sp};
+    PyObject *room[SLP_POINT_ARGS];
+    PyObject **args = slp_point_args(slp_point_of(e.gate), op->nargs, room);
+    if (SLP_UNLIKELY(op->fn(st, &e, args) < 0)) {
+        return gate_failed(st);
+    }
+    slp_tracing_off(st->ts);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+op_next(PyObject *self)
+{
+    return call_op((slp_op *)self, (uintptr_t)__builtin_frame_address(0));
+}
+
+#if SLP_OP_HAS_SEND
+
+static PySendResult
+op_send(PyObject *self, PyObject *Py_UNUSED(value), PyObject **result)
+{
+    *result = call_op((slp_op *)self, (uintptr_t)__builtin_frame_address(0));
+    if (SLP_LIKELY(*result != NULL)) {
+        return PYGEN_NEXT;
+    }
+    if (PyErr_Occurred()) { /* checked: NULL alone means the jump */
+        return PYGEN_ERROR;
+    }
+    *result = Py_NewRef(Py_None);
+    return PYGEN_RETURN;
+}
+
+#endif
+
+static PyObject *
+op_repr(PyObject *self)
+{
+    return PyUnicode_FromFormat("<stackless op at %p>", self);
+}
+
+static void
+op_dealloc(PyObject *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot op_slots[] = {
+    {Py_tp_dealloc, op_dealloc},
+    {Py_tp_repr, op_repr},
+    {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, op_next},
+#if SLP_OP_HAS_SEND
+    {Py_am_send, (void *)op_send},
+#endif
+    {0, NULL},
+};
+
+static PyType_Spec op_spec = {
+    .name = "stackless._op",
+    .basicsize = sizeof(slp_op),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = op_slots,
+};
+
+static slp_op *
+new_op(slp_state *s)
+{
+    slp_op *op = PyObject_New(slp_op, s->op_type);
+    if (op != NULL) {
+        op->fn = NULL;
+        op->raw = NULL;
+        op->nargs = 0;
+    }
+    return op;
+}
+
+PyObject *
+slp_op_new(slp_state *s, slp_op_fn fn, int nargs)
+{
+    slp_op *op = new_op(s);
+    if (op != NULL) {
+        op->fn = fn;
+        op->nargs = nargs;
+    }
+    return (PyObject *)op;
+}
+
+static PyObject *
+raw_op(slp_state *s, op_raw raw)
+{
+    slp_op *op = new_op(s);
+    if (op != NULL) {
+        op->raw = raw;
+    }
+    return (PyObject *)op;
+}
+
+/* ---- first half ---------------------------------------------------------- */
+
+/* Is the running tasklet's C stack free of C but for the dispatcher's loop?
+   An op called at the same depth as the dispatcher's own is; else walk. */
+static bool
+can_leave_softly(slp_thread *st, slp_entry *e, slp_task *me)
+{
+    slp_carrier *c = st->running;
+    if (e->gate == NULL || c->native || !st->state->softswitch
+        || !st->state->soft_possible) {
+        return false;
+    }
+    if (e->sp == c->sp && me->bottom != NULL) {
+#ifdef SLP_CHECK
+        slp_frame *bottom = NULL;
+        SLP_ASSERT(slp_frames_are_soft(e->gate, c->dispatcher, &bottom));
+        SLP_ASSERT(bottom == me->bottom);
+#endif
+        return true;
+    }
+    return slp_frames_are_soft(e->gate, c->dispatcher, &me->bottom);
+}
+
+void
+slp_run_callback(slp_thread *st, PyObject *callback, PyObject *args)
+{
+    slp_task *me = st->current;
+    PyObject *tempval = Py_XNewRef(me->tempval);
+    bool bombed = me->bombed;
+    Py_INCREF(callback);
+    st->in_callback++;
+    PyObject *r = args ? PyObject_Call(callback, args, NULL) : NULL;
+    st->in_callback--;
+    if (r == NULL) {
+        PyErr_WriteUnraisable(callback);
+    }
+    Py_XDECREF(r);
+    Py_XDECREF(args);
+    Py_DECREF(callback);
+    if (me->tempval == NULL) {
+        /* Used up by an operation inside. */
+        me->tempval = tempval;
+        me->bombed = bombed;
+    }
+    else {
+        Py_XDECREF(tempval);
+    }
+}
+
+static void
+run_schedule_callback(slp_thread *st, slp_task *prev, slp_task *next)
+{
+    slp_run_callback(st, st->state->schedule_callback,
+                     PyTuple_Pack(2, prev, next));
+}
+
+static void carrier_main(void *arg);
+
+/* A C stack whose dispatcher can take a job. */
+static slp_carrier *
+idle_carrier(slp_thread *st)
+{
+    slp_carrier *c = st->idle;
+    if (c != NULL) {
+        st->idle = c->next;
+        st->idle_count--;
+        c->next = NULL;
+        return c;
+    }
+    c = slp_carrier_new(st->ts, st->state->carrier_size, carrier_main, st);
+    if (c != NULL) {
+        st->state->carrier_count++;
+    }
+    return c;
+}
+
+static void
+put_idle(slp_thread *st, slp_carrier *c)
+{
+    c->next = st->idle;
+    st->idle = c;
+    st->idle_count++;
+}
+
+/* A callback that changes who is next each time is not asked for ever. */
+#define MAX_CALLBACKS 4
+
+static int
+check_switch(slp_thread *st)
+{
+    if (st->in_callback) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "cannot switch tasklets inside a schedule or channel "
+                        "callback");
+        return -1;
+    }
+    if (st->switch_trap) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "Cannot schedule when switch_trap level is non-zero");
+        return -1;
+    }
+    if (st->state->finalizing) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "cannot switch tasklets: the interpreter is shutting "
+                        "down");
+        return -1;
+    }
+    if (SLP_UNLIKELY(slp_gc_collecting(st->ts))
+        && (st->state->collector == st || st->state->collector == NULL)) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "cannot switch tasklets in a destructor that the "
+                        "garbage collector runs");
+        return -1;
+    }
+    return 0;
+}
+
+/* What may run Python code before a switch.  0, 1 or -1 as prepare.  The
+   callback comes first: an operation inside it may fail and undo what this one
+   has prepared. */
+static int
+prepare_slowly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
+{
+    uint64_t epoch = st->epoch;
+    if (st->state->schedule_callback != NULL && e->announced != next
+        && e->callbacks < MAX_CALLBACKS) {
+        e->announced = next;
+        e->callbacks++;
+        Py_INCREF(next);
+        run_schedule_callback(st, me, next);
+        slp_defer(st, (PyObject *)next);
+    }
+    if (slp_extras_any(st->ts) && me->py.extras == NULL
+        && slp_extras_prepare(st->ts, &me->py) < 0) {
+        return -1;
+    }
+    return st->epoch != epoch;
+}
+
+int
+slp_switch_prepare(slp_thread *st, slp_entry *e, slp_task *next)
+{
+    slp_task *me = st->current;
+    slp_check_point(st, false);
+    if (check_switch(st) < 0) {
+        return -1;
+    }
+    if (SLP_UNLIKELY(st->state->schedule_callback != NULL
+                     || slp_extras_any(st->ts))) {
+        int r = prepare_slowly(st, e, me, next);
+        if (r != 0) {
+            return r;
+        }
+    }
+    st->soft = can_leave_softly(st, e, me);
+    if (!st->soft && next->carrier == NULL && st->idle == NULL) {
+        slp_carrier *c = idle_carrier(st);
+        if (c == NULL) {
+            slp_extras_abandon(st->ts, &me->py);
+            return -1;
+        }
+        put_idle(st, c); /* slp_switch() will find it */
+    }
+    return 0;
+}
+
+/* Carriers whose dispatchers have been left for good. */
+static void
+free_finished(slp_thread *st)
+{
+    slp_carrier *c;
+    while ((c = st->finished) != NULL) {
+        st->finished = c->next;
+        slp_carrier_free(c);
+        st->state->carrier_count--;
+    }
+}
+
+static void
+go_to_carrier(slp_thread *st, slp_carrier *to)
+{
+    slp_carrier *from = st->running;
+    st->running = to;
+    slp_carrier_switch(st->ts, from, to);
+    SLP_ASSERT(st->running == from);
+    if (SLP_UNLIKELY(st->finished != NULL)) {
+        free_finished(st);
+    }
+}
+
+static void
+install(slp_thread *st, slp_task *t)
+{
+    slp_pystate_install(st->ts, &t->py);
+    if (SLP_UNLIKELY(t->py.extras != NULL)) {
+        slp_extras_install(st->ts, &t->py);
+    }
+}
+
+static void
+switch_softly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
+{
+    slp_frame *gate = e->gate;
+    slp_pystate_pop(&me->py, gate);
+    me->top = slp_frame_below(gate);
+    slp_frame_return_into(me->bottom, NULL);
+    if (SLP_LIKELY(next->life == SLP_STARTED && next->carrier == NULL)) {
+        slp_frame_return_into(gate, next->top);
+        slp_frame_return_into(next->bottom, st->running->dispatcher);
+        st->current = next;
+        st->arriving = true;
+    }
+    else {
+        slp_frame_return_into(gate, st->running->dispatcher);
+        st->job = next;
+    }
+    st->state->soft_switches++;
+}
+
+static void
+switch_hard(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
+{
+    slp_carrier *to = next->carrier;
+    me->carrier = st->running;
+    me->gated = e->gate != NULL;
+    if (to != NULL) {
+        st->current = next;
+    }
+    else {
+        to = idle_carrier(st);
+        st->job = next;
+    }
+    st->state->hard_switches++;
+    go_to_carrier(st, to);
+    SLP_ASSERT(st->current == me && st->job == NULL);
+    me->carrier = NULL;
+    install(st, me);
+}
+
+void
+slp_switch(slp_thread *st, slp_entry *e, slp_task *next)
+{
+    slp_task *me = st->current;
+    if (SLP_UNLIKELY(st->state->schedule_hook != NULL)) {
+        st->state->schedule_hook(me, next);
+    }
+    slp_pystate_stash(st->ts, &me->py);
+    if (SLP_UNLIKELY(me->py.extras != NULL)) {
+        slp_extras_stash(st->ts, &me->py);
+    }
+    st->switches++;
+    if (st->soft) {
+        switch_softly(st, e, me, next);
+    }
+    else {
+        switch_hard(st, e, me, next);
+    }
+}
+
+/* ---- second half --------------------------------------------------------- */
+
+static slp_frame *
+next_suspended(void *arg, slp_frame **bottom)
+{
+    slp_task **pos = arg;
+    slp_state *s = slp_state_peek();
+    for (slp_task *t = (*pos)->all_next; t != &s->all; t = t->all_next) {
+        *pos = t;
+        if (t->life != SLP_STARTED || t->thread == NULL
+            || t->thread->current == t) {
+            continue;
+        }
+        if (t->carrier == NULL) {
+            if (t->top != NULL) {
+                *bottom = t->bottom;
+                return t->top;
+            }
+        }
+        else if (t->carrier != t->thread->running) {
+            slp_frame *top = slp_carrier_frame(t->carrier);
+            *bottom = slp_frames_bottom(top, NULL);
+            if (top != NULL) {
+                return top;
+            }
+        }
+    }
+    return NULL;
+}
+
+void
+slp_update_instrumentation(slp_thread *st)
+{
+    slp_state *s = st->state;
+    slp_task *pos = &s->all;
+    PyObject *exc = slp_take_exc();
+    if (slp_instrument(st->ts, next_suspended, &pos, &s->instrumented) < 0) {
+        PyErr_WriteUnraisable((PyObject *)st->current);
+    }
+    if (exc != NULL) {
+        slp_raise(exc);
+    }
+}
+
+/* Steps that arriving takes only now and then. */
+static void
+arrive_slowly(slp_thread *st)
+{
+    if (st->evaluator != NULL) {
+        slp_evaluator_put(st->ts, st->evaluator);
+        st->evaluator = NULL;
+    }
+    if (slp_instrumentation_changed(st->ts, st->state->instrumented)) {
+        slp_update_instrumentation(st);
+    }
+}
+
+static inline void
+arrive(slp_thread *st)
+{
+    if (SLP_UNLIKELY(st->evaluator != NULL)
+        || SLP_UNLIKELY(
+            slp_instrumentation_changed(st->ts, st->state->instrumented))) {
+        arrive_slowly(st);
+    }
+    slp_tracing_on(st->ts);
+}
+
+/* An exception that a program put there itself. */
+static PyObject *
+defuse(PyObject *v)
+{
+    PyObject *type = PyObject_GetAttrString(v, "type");
+    PyObject *value = type ? PyObject_GetAttrString(v, "value") : NULL;
+    PyObject *tb = value ? PyObject_GetAttrString(v, "traceback") : NULL;
+    PyObject *exc = tb ? slp_exc_from_triple(type, value, tb) : NULL;
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(tb);
+    Py_DECREF(v);
+    return exc;
+}
+
+PyObject *
+slp_resume(slp_thread *st)
+{
+    slp_task *me = st->current;
+    if (st->arriving) {
+        st->arriving = false;
+        install(st, me);
+    }
+    arrive(st);
+    PyObject *v = me->tempval;
+    bool bombed = me->bombed;
+    me->tempval = NULL;
+    me->bombed = 0;
+    if (SLP_UNLIKELY(me->py.extras != NULL)) {
+        slp_extras_abandon(st->ts, &me->py); /* prepared, but no switch */
+    }
+    if (SLP_UNLIKELY(me->guarded)) {
+        me->guarded = 0;
+        slp_frames_unguard(SLP_FRAME(st->ts), st->running->dispatcher);
+    }
+    if (SLP_UNLIKELY(me->watchdog)) {
+        slp_watchdog_leave(st, me);
+        if (!bombed && v != NULL && !Py_IS_TYPE(v, st->state->bomb_type)) {
+            slp_defer(st, v); /* run() returns None */
+            v = NULL;
+        }
+    }
+    if (SLP_UNLIKELY(st->dropped != NULL || st->trash_count > 0)) {
+        slp_release(st);
+    }
+    slp_check_point(st, true);
+    if (v == NULL) {
+        Py_RETURN_NONE;
+    }
+    if (SLP_UNLIKELY(bombed || Py_IS_TYPE(v, st->state->bomb_type))) {
+        PyObject *exc = bombed ? v : defuse(v);
+        if (exc != NULL) {
+            slp_raise(exc);
+        }
+        return NULL;
+    }
+    return v;
+}
+
+PyObject *
+slp_outcome(slp_thread *st, int r)
+{
+    if (r < 0) {
+        slp_failed(st);
+        return NULL;
+    }
+    return slp_resume(st);
+}
+
+/* The point's op after its gate. */
+static PyObject *
+resume_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
+{
+    PyObject *v = slp_resume(st);
+    if (SLP_LIKELY(v != NULL)) {
+        return v;
+    }
+    if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
+        Py_XSETREF(st->stop, slp_take_exc());
+        return NULL; /* without an exception: SEND jumps to reraise() */
+    }
+    slp_hide_raise(st->ts);
+    return NULL;
+}
+
+static PyObject *
+reraise(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
+{
+    slp_thread *st = slp_thread_peek();
+    PyObject *exc = st ? st->stop : NULL;
+    if (exc == NULL) {
+        Py_RETURN_NONE;
+    }
+    st->stop = NULL;
+    slp_raise(exc);
+    slp_hide_raise(st->ts);
+    return NULL;
+}
+
+static PyMethodDef reraise_def = {"_reraise", reraise, METH_NOARGS, NULL};
+
+/* ---- the end of a tasklet ------------------------------------------------ */
+
+/* What becomes of the exception that left the running tasklet.  Runs the
+   error handler.  Returns the exception for main or the watchdog, or NULL;
+   *to_main says that it is for main. */
+static PyObject *
+judge(slp_thread *st, PyObject *exc, bool *to_main)
+{
+    slp_state *s = st->state;
+    *to_main = false;
+    if (PyErr_GivenExceptionMatches(exc, s->tasklet_exit)) {
+        slp_defer(st, exc);
+        return NULL;
+    }
+    if (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit)) {
+        if (!slp_is_main_thread()) {
+            slp_defer(st, exc);
+            return NULL;
+        }
+        *to_main = true;
+        return exc;
+    }
+    if (s->error_handler == NULL) {
+        return exc;
+    }
+    PyObject *handler = Py_NewRef(s->error_handler);
+    PyObject *tb = PyException_GetTraceback(exc);
+    PyObject *r = PyObject_CallFunctionObjArgs(
+        handler, (PyObject *)Py_TYPE(exc), exc, tb ? tb : Py_None, NULL);
+    Py_XDECREF(tb);
+    Py_DECREF(handler);
+    slp_defer(st, exc);
+    if (r == NULL) {
+        return slp_take_exc();
+    }
+    slp_defer(st, r);
+    return NULL;
+}
+
+/* Nothing is left to run but w, which is blocked: it hears why. */
+static PyObject *
+blocked_for_ever(slp_thread *st, slp_task *w)
+{
+    slp_deadlock(st, w->sending
+                         ? "the main tasklet is sending without a receiver "
+                           "available."
+                         : "the main tasklet is receiving without a sender "
+                           "available.");
+    return slp_take_exc();
+}
+
+/* The error that the running tasklet ends with, if it concerns another one:
+   *target is who is to hear of it.  Runs the error handler. */
+static PyObject *
+settle(slp_thread *st, slp_task *me, slp_task **target)
+{
+    bool to_main = false;
+    PyObject *error = NULL, *exc = st->failure;
+    st->failure = NULL;
+    if (SLP_DISPATCHER_CATCHES && exc == NULL) {
+        exc = slp_dispatcher_exc(st->running->dispatcher);
+    }
+    if (exc != NULL) {
+        error = judge(st, exc, &to_main);
+        if (error != NULL
+            && PyErr_GivenExceptionMatches(error, st->state->tasklet_exit)) {
+            slp_defer(st, error); /* the handler was killed */
+            error = NULL;
+        }
+    }
+    if (slp_extras_any(st->ts)) {
+        slp_extras_end(st->ts);
+    }
+    *target = to_main ? st->main : slp_watchdog(st);
+    if (error == NULL && me->next == me && (*target)->place == SLP_IN_QUEUE) {
+        error = blocked_for_ever(st, *target);
+    }
+    return error;
+}
+
+/* The running tasklet has returned or raised: settle that and choose who is
+   next.  It still counts as running while Python code runs here (error
+   handler, tracer's end, callback), so that may even switch. */
+static slp_task *
+end_current(slp_thread *st)
+{
+    slp_task *me = st->current, *w;
+    me->bottom = me->top = NULL;
+    slp_tracing_on(st->ts);
+    slp_extras_abandon(st->ts, &me->py);
+    PyObject *error = settle(st, me, &w);
+    if (st->state->schedule_callback != NULL) {
+        slp_task *to = error == NULL && me->next != me ? me->next : w;
+        Py_INCREF(to);
+        run_schedule_callback(st, me, to);
+        slp_defer(st, (PyObject *)to);
+    }
+    /* No Python code from here on. */
+    slp_pystate_stash(st->ts, &me->py);
+    slp_task *next = me->next;
+    if (error == NULL) {
+        w = slp_watchdog(st); /* perhaps another one by now */
+    }
+    if (error != NULL || next == me) {
+        if (w->place == SLP_IN_QUEUE) {
+            slp_cancel(w);
+            slp_ring_append(st, w);
+        }
+        else if (w->place == SLP_FLOATING) {
+            Py_INCREF(w);
+            slp_ring_append(st, w);
+        }
+        next = w;
+    }
+    if (error != NULL) {
+        slp_defer(st, w->tempval);
+        w->tempval = error;
+        w->bombed = 1;
+    }
+    slp_ring_remove(st, me);
+    me->life = SLP_UNBOUND;
+    me->next = st->dropped;
+    st->dropped = me;
+    st->switches++;
+    return next;
+}
+
+/* ---- the dispatcher ------------------------------------------------------ */
+
+/* Enter t, which has not run: its data stack is installed, so that the frame
+   lands there.  Returns what the dispatcher is to call; NULL if there is an
+   error, st->failure, with which t ends. */
+static PyObject *
+start(slp_thread *st, slp_task *t)
+{
+    t->life = SLP_STARTED;
+    st->current = t;
+    st->arriving = false;
+    slp_pystate_fresh(&t->py, t->chunk, &t->exc);
+    t->bottom = NULL;
+    install(st, t);
+    arrive(st);
+    if (t->bombed) {
+        PyObject *exc = t->tempval;
+        t->tempval = NULL;
+        t->bombed = 0;
+        slp_release(st); /* many may end so, one after the other */
+        st->failure = exc;
+        return NULL;
+    }
+    st->argument = 0;
+    PyObject *func = t->func;
+    t->func = NULL;
+    return func;
+}
+
+/* c waits, while the tasklet on another C stack runs, until there is a job
+   for it.  false: it has none and is to be left. */
+static bool
+park(slp_thread *st, slp_carrier *c, slp_task *next)
+{
+    st->job = NULL;
+    st->current = next;
+    if (st->idle_count < st->state->idle_limit) {
+        put_idle(st, c);
+        go_to_carrier(st, next->carrier);
+        if (!c->quit) {
+            return true;
+        }
+        c->idle.context = st->ts->context;
+        slp_pystate_install(st->ts, &c->idle);
+    }
+    return false;
+}
+
+static PyObject *
+dispatch_op(slp_thread *st, uintptr_t sp)
+{
+    PyThreadState *ts = st->ts;
+    slp_carrier *c = st->running;
+    c->sp = sp;
+    if (c->dispatcher == NULL) {
+        c->dispatcher = SLP_FRAME(ts);
+        slp_pystate_stash(ts, &c->idle);
+        c->idle.context = NULL;
+    }
+    if (st->job == NULL) {
+        st->job = end_current(st);
+    }
+    for (;;) {
+        /* Never run on the data stack of one who has left. */
+        c->idle.context = ts->context;
+        slp_pystate_install(ts, &c->idle);
+        slp_task *next = st->job;
+        if (next->carrier != NULL) {
+            if (!park(st, c, next)) {
+                return NULL; /* without an exception: the loop ends */
+            }
+            continue;
+        }
+        if (next->life == SLP_READY) {
+            st->job = NULL;
+            PyObject *func = start(st, next);
+            if (func != NULL) {
+                return func;
+            }
+            st->job = end_current(st); /* killed before it has run */
+            continue;
+        }
+        st->evaluator = slp_evaluator_take(ts);
+        return Py_NewRef(st->state->resume_gate);
+    }
+}
+
+/* The next argument for the function that is being started; NULL without an
+   exception after the last one.  The new tasklet is the running one by now:
+   this is the end of the second half of the switch to it. */
+static PyObject *
+argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
+{
+    if (st->job != NULL) {
+        return NULL; /* resume_gate takes none */
+    }
+    slp_task *t = st->current;
+    if (st->argument < PyTuple_GET_SIZE(t->args)) {
+        return Py_NewRef(PyTuple_GET_ITEM(t->args, st->argument++));
+    }
+    slp_defer(st, t->args);
+    slp_defer(st, t->tempval);
+    t->args = t->tempval = NULL;
+    slp_release(st);
+    return NULL;
+}
+
+/* From the dispatcher into a softly suspended tasklet. */
+static PyObject *
+resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
+{
+    slp_frame *gate = SLP_FRAME(st->ts);
+    slp_task *t = st->job;
+    st->job = NULL;
+    slp_frame_return_into(gate, t->top);
+    slp_frame_return_into(t->bottom, st->running->dispatcher);
+    st->current = t;
+    st->arriving = true;
+    slp_tracing_off(st->ts);
+    Py_RETURN_NONE;
+}
+
+/* First function on a fresh C stack.  An exception that ends a tasklet takes
+   the dispatcher's frame with it: catching it there would be an event for
+   tools. */
+static void
+carrier_main(void *arg)
+{
+    slp_thread *st = arg;
+    slp_carrier *c = st->running;
+    PyObject *r;
+    do {
+        slp_pystate fresh = c->py;
+        fresh.context = st->ts->context;
+        slp_pystate_install(st->ts, &fresh);
+        c->dispatcher = NULL;
+        r = slp_carrier_dispatch(st->ts, c, st->state->dispatcher);
+        if (r == NULL) {
+            /* On 3.11 an exception may be made only when it is taken. */
+            fresh = c->py;
+            fresh.context = st->ts->context;
+            slp_pystate_install(st->ts, &fresh);
+            st->failure = slp_take_exc();
+        }
+    } while (r == NULL);
+    Py_DECREF(r); /* None */
+    c->next = st->finished;
+    st->finished = c;
+    slp_carrier *to = st->current->carrier;
+    st->running = to;
+    slp_carrier_switch(st->ts, c, to);
+    Py_UNREACHABLE();
+}
+
+void
+slp_carriers_trim(slp_thread *st, int keep)
+{
+    slp_task *me = st->current;
+    if (me->carrier != NULL || st->job != NULL) {
+        return;
+    }
+    slp_carrier *c;
+    while (st->idle_count > keep && (c = idle_carrier(st)) != NULL) {
+        if (!c->started) {
+            slp_carrier_free(c);
+            st->state->carrier_count--;
+            continue;
+        }
+        c->quit = true;
+        slp_pystate_stash(st->ts, &me->py);
+        me->carrier = st->running;
+        go_to_carrier(st, c);
+        me->carrier = NULL;
+        slp_pystate_install(st->ts, &me->py);
+    }
+}
+
+/* ---- setup --------------------------------------------------------------- */
+
+int
+slp_dispatch_setup(slp_state *s)
+{
+    s->op_type = (PyTypeObject *)PyType_FromSpec(&op_spec);
+    if (s->op_type == NULL) {
+        return -1;
+    }
+    PyObject *next = raw_op(s, dispatch_op);
+    PyObject *arg = raw_op(s, argument_op);
+    PyObject *gate = raw_op(s, resume_gate_op);
+    s->resume_op = raw_op(s, resume_op);
+    s->reraise = PyCFunction_New(&reraise_def, NULL);
+    if (next && arg && gate && s->resume_op && s->reraise) {
+        s->dispatcher = slp_dispatcher_new(next, arg);
+        s->resume_gate = slp_gate_new("resume", gate);
+    }
+    Py_XDECREF(next);
+    Py_XDECREF(arg);
+    Py_XDECREF(gate);
+    if (s->dispatcher == NULL || s->resume_gate == NULL) {
+        return -1;
+    }
+    s->spread = slp_spread_new();
+    return s->spread == NULL ? -1 : 0;
+}

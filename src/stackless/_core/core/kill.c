@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* How tasklets end without returning: killed because nobody can reach them,
+   at the end of their thread or of the interpreter, or taken apart.
+
+   One rule: a tasklet that has started and that nobody can reach is killed
+   (TaskletExit, `finally` runs), whether it is suspended softly or hard.
+   By a reference count that happens at once; the garbage collector must not
+   be left by a switch, so there it is put into the ring and killed as soon as
+   the collector is done. */
+#include "sched.h"
+
+#include "bomb.h"
+#include "dispatch.h"
+
+/* A tasklet that survives being killed is killed again each time it becomes
+   unreachable, but not for ever. */
+#define MAX_KILLS 10
+
+/* ---- after a switch ------------------------------------------------------ */
+
+/* Release what a finished tasklet has left. */
+static void
+bury(slp_task *t)
+{
+    _PyStackChunk *chunk = t->chunk;
+    t->chunk = NULL;
+    if (chunk != NULL) {
+        slp_chunk_free(chunk);
+    }
+    t->exc.previous_item = NULL;
+    t->bombed = 0;
+    if (t->doomed) {
+        t->doomed = 0;
+        t->thread->doomed--;
+    }
+    Py_CLEAR(t->exc.exc_value);
+    Py_CLEAR(t->func);
+    Py_CLEAR(t->args);
+    Py_CLEAR(t->tempval);
+    Py_CLEAR(t->py.context);
+}
+
+void
+slp_release(slp_thread *st)
+{
+    while (st->dropped != NULL || st->trash_count > 0) {
+        if (st->trash_count > 0) {
+            PyObject *op = st->trash[--st->trash_count];
+            Py_DECREF(op);
+            continue;
+        }
+        slp_task *t = st->dropped;
+        st->dropped = t->next;
+        t->next = NULL;
+        if (t->life == SLP_UNBOUND) {
+            bury(t);
+        }
+        Py_DECREF(t);
+    }
+}
+
+/* ---- taken apart --------------------------------------------------------- */
+
+static void
+leave_watchdogs(slp_task *t)
+{
+    slp_thread *st = t->thread;
+    t->watchdog = 0;
+    if (st == NULL) {
+        return;
+    }
+    Py_ssize_t keep = 0, found = 0;
+    for (Py_ssize_t i = 0; i < st->watchdog_count; i++) {
+        if (st->watchdogs[i] != t) {
+            st->watchdogs[keep++] = st->watchdogs[i];
+        }
+        else {
+            found++;
+        }
+    }
+    st->watchdog_count = keep;
+    while (found-- > 0) {
+        Py_DECREF(t); /* the caller holds another one */
+    }
+}
+
+int
+slp_task_discard(slp_task *t)
+{
+    slp_frame *top = t->top, *bottom = t->bottom;
+    if (t->life == SLP_STARTED && t->carrier != NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "tasklet has C state on its stack");
+        return -1;
+    }
+    if (t->watchdog) {
+        leave_watchdogs(t);
+    }
+    if (t->thread != NULL) {
+        t->thread->epoch++; /* a planned switch to it is off */
+    }
+    bool frames = t->life == SLP_STARTED && top != NULL;
+    _PyStackChunk *newest = t->py.chunk, *root = t->chunk;
+    t->life = SLP_UNBOUND;
+    t->top = t->bottom = NULL;
+    if (frames) {
+        t->chunk = NULL;
+        slp_frames_drop(top, bottom);
+        slp_chunks_drop(newest, root);
+        slp_chunk_free(root);
+        slp_extras_drop(slp_ts(), &t->py);
+    }
+    bury(t);
+    return 0;
+}
+
+/* ---- killed -------------------------------------------------------------- */
+
+static bool
+may_switch_now(slp_thread *st)
+{
+    return !st->in_callback && !st->switch_trap && st->job == NULL
+           && !st->state->finalizing && st->current != NULL
+           && !slp_gc_collecting(st->ts);
+}
+
+static PyObject *
+new_tasklet_exit(slp_state *s)
+{
+    PyObject *none = PyTuple_New(0);
+    PyObject *exc = none ? slp_exc_from_class(s->tasklet_exit, none) : NULL;
+    Py_XDECREF(none);
+    return exc;
+}
+
+/* Kill t now; the caller goes on when t has ended or blocked.  An exception
+   that reaches the caller is left set (-1). */
+static int
+kill_now(slp_thread *st, slp_task *t)
+{
+    slp_entry e = {.gate = NULL};
+    slp_task *me = st->current;
+    /* The caller may be in the middle of an operation of its own. */
+    PyObject *tempval = me->tempval;
+    bool bombed = me->bombed;
+    me->tempval = NULL;
+    me->bombed = 0;
+    PyObject *exc = new_tasklet_exit(st->state);
+    PyObject *v = exc ? slp_outcome(st, slp_task_throw(st, &e, t, exc, false))
+                      : NULL;
+    int r = v == NULL ? -1 : 0;
+    Py_XDECREF(v);
+    Py_XSETREF(me->tempval, tempval);
+    me->bombed = bombed;
+    return r;
+}
+
+static int
+reap_pending(void *Py_UNUSED(arg))
+{
+    slp_thread *st = slp_thread_peek();
+    if (st != NULL && st->doomed > 0 && may_switch_now(st)) {
+        return slp_reap(st);
+    }
+    return 0;
+}
+
+/* Have t killed by its own thread, soon. */
+static void
+kill_later(slp_task *t)
+{
+    slp_thread *st = t->thread;
+    PyObject *exc = new_tasklet_exit(st->state);
+    if (exc == NULL) {
+        PyErr_WriteUnraisable(NULL);
+        return;
+    }
+    PyObject *old = t->tempval;
+    t->tempval = NULL;
+    slp_task_bomb(st, t, exc, true);
+    if (!t->doomed) {
+        t->doomed = 1;
+        st->doomed++;
+    }
+    Py_XDECREF(old);
+    /* If the queue is full the ring will do. */
+    (void)Py_AddPendingCall(reap_pending, NULL);
+}
+
+int
+slp_reap(slp_thread *st)
+{
+    slp_entry e = {.gate = NULL};
+    slp_task *t = st->current->prev;
+    while (st->doomed > 0 && t != st->current) {
+        if (!t->doomed) {
+            t = t->prev;
+            continue;
+        }
+        t->doomed = 0;
+        st->doomed--;
+        slp_ring_remove(st, t);
+        slp_ring_before(st, st->current, t);
+        if (slp_task_run(st, &e, t) < 0) {
+            slp_failed(st);
+            PyErr_Clear(); /* gone meanwhile, or its turn comes later */
+            return 0;
+        }
+        PyObject *v = slp_resume(st);
+        if (v == NULL) {
+            return -1;
+        }
+        Py_DECREF(v);
+        t = st->current->prev;
+    }
+    return 0;
+}
+
+/* Not killable: remembered where unreachable things of old were. */
+static void
+give_up(slp_task *t)
+{
+    PyObject *gc = PyImport_ImportModule("gc");
+    PyObject *garbage = gc ? PyObject_GetAttrString(gc, "garbage") : NULL;
+    if (garbage == NULL || PyList_Append(garbage, (PyObject *)t) < 0) {
+        PyErr_WriteUnraisable((PyObject *)t);
+        Py_INCREF(t);
+    }
+    Py_XDECREF(garbage);
+    Py_XDECREF(gc);
+}
+
+void
+slp_task_finalize(slp_task *t)
+{
+    slp_thread *owner = t->thread;
+    if (t->life != SLP_STARTED || t->is_main || owner == NULL
+        || owner->state->finalizing || owner->current == t) {
+        return;
+    }
+    PyObject *pending = slp_take_exc();
+    if (t->kills >= MAX_KILLS) {
+        give_up(t);
+    }
+    else {
+        slp_thread *st = slp_thread_peek();
+        t->kills++;
+        slp_gc_unfinalize((PyObject *)t);
+        if (st != owner || !may_switch_now(st)) {
+            kill_later(t);
+        }
+        else if (kill_now(st, t) < 0) {
+            if (t->life == SLP_STARTED && t->place == SLP_FLOATING) {
+                PyErr_Clear(); /* no memory for the switch */
+                kill_later(t);
+            }
+            else {
+                PyErr_WriteUnraisable((PyObject *)t);
+            }
+        }
+    }
+    if (pending != NULL) {
+        slp_raise(pending);
+    }
+}
+
+/* ---- the end of a thread, of the interpreter ----------------------------- */
+
+/* The tasklets of the thread that have started and can be killed, newest
+   first, as a list.  hard: only those bound to a C stack. */
+static PyObject *
+list_started(slp_thread *st, bool hard)
+{
+    slp_state *s = st->state;
+    PyObject *list = PyList_New(0);
+    for (slp_task *t = s->all.all_prev; list && t != &s->all;
+         t = t->all_prev) {
+        if (t->thread == st && t->life == SLP_STARTED && !t->is_main
+            && t != st->current && Py_REFCNT(t) > 0
+            && (!hard || t->carrier != NULL)
+            && PyList_Append(list, (PyObject *)t) < 0) {
+            Py_CLEAR(list);
+        }
+    }
+    return list;
+}
+
+/* Some may block again, start others or be started by them: several rounds. */
+static void
+kill_started(slp_thread *st, bool hard)
+{
+    for (int round = 0; round < MAX_KILLS; round++) {
+        PyObject *list = list_started(st, hard);
+        Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
+        for (Py_ssize_t i = 0; i < n; i++) {
+            slp_task *t = (slp_task *)PyList_GET_ITEM(list, i);
+            if (t->life == SLP_STARTED && kill_now(st, t) < 0) {
+                PyErr_WriteUnraisable((PyObject *)t);
+            }
+        }
+        if (list == NULL) {
+            PyErr_WriteUnraisable(NULL);
+        }
+        Py_XDECREF(list);
+        if (n == 0) {
+            return;
+        }
+    }
+}
+
+/* Take everything but the running tasklet out of the ring. */
+static void
+empty_ring(slp_thread *st)
+{
+    slp_task *t;
+    while ((t = st->current->next) != st->current) {
+        slp_ring_remove(st, t);
+        Py_DECREF(t);
+    }
+}
+
+void
+slp_kill_all(slp_thread *st)
+{
+    st->switch_trap = 0;
+    if (!may_switch_now(st)) {
+        return;
+    }
+    PyObject *pending = slp_take_exc();
+    kill_started(st, false);
+    empty_ring(st);
+    slp_carriers_trim(st, 0);
+    if (pending != NULL) {
+        slp_raise(pending);
+    }
+}
+
+/* No tasklet belongs to the thread any more. */
+static void
+orphan_all(slp_thread *st)
+{
+    slp_state *s = st->state;
+    for (slp_task *t = s->all.all_next; t != &s->all; t = t->all_next) {
+        if (t->thread == st) {
+            t->thread = NULL;
+        }
+    }
+}
+
+/* Its own scheduler is gone, and it cannot run any more: after a fork, or at
+   exit while the thread sleeps.  What it was running stays as it is. */
+static void
+abandon(slp_thread *st)
+{
+    slp_task *me = st->current;
+    empty_ring(st);
+    orphan_all(st);
+    slp_ring_remove(st, me); /* its reference stays with it */
+    me->life = SLP_UNBOUND;
+    me->top = me->bottom = NULL;
+    me->py.context = NULL;
+    st->current = st->main = NULL;
+}
+
+void
+slp_thread_end(slp_thread *st)
+{
+    slp_task *main = st->main;
+    if (st->current != main || slp_ts() != st->ts) {
+        abandon(st);
+        return;
+    }
+    PyObject *pending = slp_take_exc();
+    if (may_switch_now(st)) {
+        kill_started(st, true);
+    }
+    /* Those that nobody else holds are killed now, the others are orphans. */
+    while (st->watchdog_count > 0) {
+        slp_task *w = st->watchdogs[--st->watchdog_count];
+        w->watchdog = 0;
+        Py_DECREF(w);
+    }
+    empty_ring(st);
+    orphan_all(st);
+    slp_carriers_trim(st, 0);
+    slp_ring_remove(st, main);
+    main->life = SLP_UNBOUND;
+    st->current = st->main = NULL;
+    Py_DECREF(main);
+    Py_DECREF(main);
+    slp_release(st);
+    PyMem_Free(st->watchdogs);
+    st->watchdogs = NULL;
+    slp_carrier_free(st->native);
+    st->native = st->running = NULL;
+    if (pending != NULL) {
+        slp_raise(pending);
+    }
+}
+
+/* ---- the collector ------------------------------------------------------- */
+
+PyObject *
+slp_gc_callback(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *phase = PyTuple_Size(args) > 0 ? PyTuple_GET_ITEM(args, 0)
+                                             : NULL;
+    slp_thread *st = slp_thread_peek();
+    slp_state *s = slp_state_peek();
+    if (s != NULL && phase != NULL && PyUnicode_Check(phase)) {
+        bool start = PyUnicode_CompareWithASCIIString(phase, "start") == 0;
+        /* A thread without a scheduler has nothing to switch. */
+        s->collector = start ? st : NULL;
+    }
+    Py_RETURN_NONE;
+}

@@ -1,0 +1,514 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* The scheduler's policy: order of the ring, blocking, run().
+
+   The ring is circular; the running tasklet is its head.  "Append" links
+   right before the head, that is, at the far end.  Each operation that
+   switches goes the same way: plan, prepare (which may run callbacks and
+   fail; then plan again or give up), change the lists, switch. */
+#include "sched.h"
+
+#include "dispatch.h"
+
+/* ---- lists --------------------------------------------------------------- */
+
+void
+slp_ring_before(slp_thread *st, slp_task *pos, slp_task *t)
+{
+    SLP_ASSERT(t->place == SLP_FLOATING);
+    t->next = pos;
+    t->prev = pos->prev;
+    pos->prev->next = t;
+    pos->prev = t;
+    t->place = SLP_IN_RING;
+    st->runcount++;
+    st->epoch++;
+}
+
+void
+slp_ring_after(slp_thread *st, slp_task *pos, slp_task *t)
+{
+    slp_ring_before(st, pos->next, t);
+}
+
+void
+slp_ring_append(slp_thread *st, slp_task *t)
+{
+    slp_ring_before(st, st->current, t);
+}
+
+void
+slp_ring_remove(slp_thread *st, slp_task *t)
+{
+    SLP_ASSERT(t->place == SLP_IN_RING);
+    t->next->prev = t->prev;
+    t->prev->next = t->next;
+    t->next = t->prev = NULL;
+    t->place = SLP_FLOATING;
+    st->runcount--;
+    st->epoch++;
+}
+
+void
+slp_waitq_append(slp_waitq *q, slp_task *t)
+{
+    SLP_ASSERT(t->place == SLP_FLOATING);
+    t->next = NULL;
+    t->prev = q->last;
+    if (q->last != NULL) {
+        q->last->next = t;
+    }
+    else {
+        q->first = t;
+    }
+    q->last = t;
+    t->waitq = q;
+    t->place = SLP_IN_QUEUE;
+    t->thread->epoch++;
+}
+
+void
+slp_waitq_remove(slp_waitq *q, slp_task *t)
+{
+    SLP_ASSERT(t->waitq == q && t->place == SLP_IN_QUEUE);
+    if (t->prev != NULL) {
+        t->prev->next = t->next;
+    }
+    else {
+        q->first = t->next;
+    }
+    if (t->next != NULL) {
+        t->next->prev = t->prev;
+    }
+    else {
+        q->last = t->prev;
+    }
+    t->next = t->prev = NULL;
+    t->waitq = NULL;
+    t->place = SLP_FLOATING;
+    if (t->thread != NULL) {
+        t->thread->epoch++;
+    }
+}
+
+/* ---- who is next --------------------------------------------------------- */
+
+slp_task *
+slp_watchdog(slp_thread *st)
+{
+    return st->watchdog_count > 0 ? st->watchdogs[st->watchdog_count - 1]
+                                  : st->main;
+}
+
+slp_task *
+slp_successor(slp_thread *st, slp_task *me)
+{
+    if (me->next != me) {
+        return me->next;
+    }
+    slp_task *w = slp_watchdog(st);
+    return w != me && w->place == SLP_FLOATING ? w : NULL;
+}
+
+/* me leaves the ring, next is slp_successor()'s; its reference to me is the
+   caller's. */
+static void
+leave_ring(slp_thread *st, slp_task *me, slp_task *next)
+{
+    if (next->place == SLP_FLOATING) {
+        Py_INCREF(next);
+        slp_ring_after(st, me, next);
+    }
+    slp_ring_remove(st, me);
+}
+
+/* The reference that a list held is released after the switch. */
+static void
+drop_later(slp_thread *st, slp_task *t)
+{
+    SLP_ASSERT(t->place == SLP_FLOATING);
+    t->next = st->dropped;
+    st->dropped = t;
+}
+
+/* ---- block, wake, cancel ------------------------------------------------- */
+
+int
+slp_block(slp_thread *st, slp_entry *e, slp_waitq *q, bool sending)
+{
+    slp_task *me = st->current;
+    if (me->block_trap) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this tasklet does not like to be blocked.");
+        return -1;
+    }
+    slp_task *next = slp_successor(st, me);
+    if (next == NULL) {
+        slp_deadlock(st, "the last runnable tasklet cannot be blocked.");
+        return -1;
+    }
+    int r = slp_switch_prepare(st, e, next);
+    if (r != 0) {
+        return r;
+    }
+    leave_ring(st, me, next);
+    me->sending = sending;
+    slp_waitq_append(q, me);
+    q->counted(q, me, 1);
+    slp_switch(st, e, next);
+    return 0;
+}
+
+slp_task *
+slp_wake(slp_waitq *q)
+{
+    slp_task *t = q->first;
+    slp_waitq_remove(q, t);
+    return t;
+}
+
+void
+slp_cancel(slp_task *t)
+{
+    slp_waitq *q = t->waitq;
+    slp_waitq_remove(q, t);
+    q->counted(q, t, -1);
+}
+
+/* ---- schedule, run, switch ----------------------------------------------- */
+
+/* Make v (a new reference or NULL) what the caller's call returns. */
+static void
+set_outcome(slp_task *me, PyObject *v)
+{
+    PyObject *old = me->tempval;
+    me->bombed = 0;
+    if (SLP_UNLIKELY(old != NULL)) {
+        me->tempval = NULL;
+        Py_DECREF(old); /* may run code that uses tempval itself */
+    }
+    me->tempval = v;
+}
+
+int
+slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
+{
+    slp_task *me = st->current;
+    set_outcome(me, Py_NewRef(retval));
+    for (;;) {
+        slp_task *next = remove ? slp_successor(st, me) : me->next;
+        if (next == me || (next == NULL && me == st->main)) {
+            return 0;
+        }
+        if (next == NULL) {
+            slp_deadlock(st, "the last runnable tasklet cannot be removed.");
+            set_outcome(me, NULL);
+            return -1;
+        }
+        int r = slp_switch_prepare(st, e, next);
+        if (r > 0) {
+            continue;
+        }
+        if (r < 0) {
+            set_outcome(me, NULL);
+            return -1;
+        }
+        if (remove) {
+            leave_ring(st, me, next);
+            drop_later(st, me);
+        }
+        slp_switch(st, e, next);
+        return 0;
+    }
+}
+
+int
+slp_task_own(slp_thread *st, slp_task *t, const char *what)
+{
+    if (t->thread == st) {
+        return 0;
+    }
+    if (t->thread == NULL) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "cannot %s this tasklet: tasklet has no thread (its "
+                     "thread has ended)",
+                     what);
+        return -1;
+    }
+    PyErr_Format(PyExc_RuntimeError,
+                 "cannot %s this tasklet: it belongs to a different thread "
+                 "(%lu, this is %lu)",
+                 what, t->thread->ts->thread_id, st->ts->thread_id);
+    return -1;
+}
+
+/* Can t be run? */
+static int
+check_runnable(slp_thread *st, slp_task *t, const char *what)
+{
+    if (t->place == SLP_IN_QUEUE) {
+        PyErr_Format(PyExc_RuntimeError, "You cannot %s a blocked tasklet",
+                     what);
+        return -1;
+    }
+    if (!slp_task_alive(t)) {
+        PyErr_Format(PyExc_RuntimeError,
+                     "You cannot %s an unbound(dead) tasklet", what);
+        return -1;
+    }
+    return slp_task_own(st, t, what);
+}
+
+int
+slp_task_run(slp_thread *st, slp_entry *e, slp_task *t)
+{
+    slp_task *me = st->current;
+    set_outcome(me, NULL);
+    for (;;) {
+        if (check_runnable(st, t, "run") < 0) {
+            return -1;
+        }
+        if (t == me) {
+            return 0;
+        }
+        int r = slp_switch_prepare(st, e, t);
+        if (r > 0) {
+            continue;
+        }
+        if (r < 0) {
+            return -1;
+        }
+        if (t->place == SLP_FLOATING) {
+            Py_INCREF(t);
+            slp_ring_before(st, me, t);
+        }
+        slp_switch(st, e, t);
+        return 0;
+    }
+}
+
+int
+slp_task_switch(slp_thread *st, slp_entry *e, slp_task *t)
+{
+    slp_task *me = st->current;
+    set_outcome(me, NULL);
+    for (;;) {
+        if (check_runnable(st, t, "switch to") < 0) {
+            return -1;
+        }
+        if (t == me) {
+            return 0;
+        }
+        int r = slp_switch_prepare(st, e, t);
+        if (r > 0) {
+            continue;
+        }
+        if (r < 0) {
+            return -1;
+        }
+        if (t->place == SLP_FLOATING) {
+            Py_INCREF(t);
+            slp_ring_before(st, me, t);
+        }
+        slp_ring_remove(st, me);
+        drop_later(st, me);
+        slp_switch(st, e, t);
+        return 0;
+    }
+}
+
+int
+slp_task_insert(slp_thread *st, slp_task *t)
+{
+    if (check_runnable(st, t, "run") < 0) {
+        return -1;
+    }
+    if (t->place == SLP_FLOATING) {
+        Py_INCREF(t);
+        slp_ring_append(st, t);
+    }
+    return 0;
+}
+
+int
+slp_task_remove(slp_thread *st, slp_task *t)
+{
+    if (t->place == SLP_IN_QUEUE) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "You cannot remove a blocked tasklet.");
+        return -1;
+    }
+    if (t->place == SLP_FLOATING) {
+        return 0;
+    }
+    if (slp_task_own(st, t, "remove") < 0) {
+        return -1;
+    }
+    if (t == st->current) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "You cannot remove the current tasklet.");
+        return -1;
+    }
+    slp_ring_remove(st, t);
+    Py_DECREF(t); /* the caller holds another one */
+    return 0;
+}
+
+/* ---- throw --------------------------------------------------------------- */
+
+void
+slp_task_bomb(slp_thread *st, slp_task *t, PyObject *exc, bool at_end)
+{
+    if (t->place == SLP_IN_QUEUE) {
+        slp_cancel(t);
+    }
+    else if (t->place == SLP_FLOATING) {
+        Py_INCREF(t);
+    }
+    if (t->place == SLP_FLOATING) {
+        if (at_end) {
+            slp_ring_append(st, t);
+        }
+        else {
+            slp_ring_before(st, st->current, t);
+        }
+    }
+    PyObject *old = t->tempval;
+    t->tempval = exc;
+    t->bombed = 1;
+    slp_defer(st, old);
+}
+
+/* Killed, but no thread can run it any more: drop what it has. */
+static int
+kill_threadless(slp_task *t)
+{
+    bool queued = t->place == SLP_IN_QUEUE;
+    if (queued) {
+        slp_cancel(t);
+    }
+    int r = slp_task_discard(t);
+    if (queued) {
+        Py_DECREF(t); /* the caller holds another one */
+    }
+    return r;
+}
+
+/* 0: throw; 1: nothing to do; -1: error. */
+static int
+check_throw(slp_thread *st, slp_task *t, PyObject *exc)
+{
+    if (!slp_task_alive(t)) {
+        if (PyErr_GivenExceptionMatches(exc, st->state->tasklet_exit)) {
+            return 1;
+        }
+        PyErr_SetString(PyExc_RuntimeError,
+                        "You cannot throw to a dead tasklet");
+        return -1;
+    }
+    if (t->thread == NULL
+        && PyErr_GivenExceptionMatches(exc, st->state->tasklet_exit)) {
+        return kill_threadless(t) < 0 ? -1 : 1;
+    }
+    return slp_task_own(st, t, "throw to");
+}
+
+int
+slp_task_throw(slp_thread *st, slp_entry *e, slp_task *t, PyObject *exc,
+               bool pending)
+{
+    slp_task *me = st->current;
+    if (t == me) {
+        slp_raise(exc);
+        return -1;
+    }
+    set_outcome(me, NULL);
+    for (;;) {
+        int r = check_throw(st, t, exc);
+        if (r == 0 && !pending) {
+            r = slp_switch_prepare(st, e, t);
+            if (r > 0) {
+                continue;
+            }
+        }
+        if (r != 0) {
+            Py_DECREF(exc);
+            return r < 0 ? -1 : 0;
+        }
+        slp_task_bomb(st, t, exc, pending);
+        if (pending) {
+            slp_release(st);
+        }
+        else {
+            slp_switch(st, e, t);
+        }
+        return 0;
+    }
+}
+
+/* ---- run() --------------------------------------------------------------- */
+
+static int
+watchdog_room(slp_thread *st)
+{
+    if (st->watchdog_count < st->watchdog_room) {
+        return 0;
+    }
+    Py_ssize_t room = st->watchdog_room ? 2 * st->watchdog_room : 8;
+    slp_task **all = PyMem_Realloc(st->watchdogs, (size_t)room * sizeof(*all));
+    if (all == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    st->watchdogs = all;
+    st->watchdog_room = room;
+    return 0;
+}
+
+int
+slp_run_watchdog(slp_thread *st, slp_entry *e)
+{
+    slp_task *me = st->current;
+    set_outcome(me, NULL);
+    if (watchdog_room(st) < 0) {
+        return -1;
+    }
+    for (;;) {
+        slp_task *next = me->next;
+        if (next == me) {
+            return 0;
+        }
+        int r = slp_switch_prepare(st, e, next);
+        if (r > 0) {
+            continue;
+        }
+        if (r < 0) {
+            return -1;
+        }
+        slp_ring_remove(st, me);
+        st->watchdogs[st->watchdog_count++] = me; /* with the reference */
+        me->watchdog = 1;
+        slp_switch(st, e, next);
+        return 0;
+    }
+}
+
+void
+slp_watchdog_leave(slp_thread *st, slp_task *t)
+{
+    bool found = false;
+    while (st->watchdog_count > 0 && !found) {
+        slp_task *w = st->watchdogs[--st->watchdog_count];
+        found = w == t;
+        w->watchdog = 0;
+        if (w->place != SLP_FLOATING) {
+            Py_DECREF(w); /* not the last one: a list holds another */
+        }
+        else if (!slp_task_alive(w)) {
+            drop_later(st, w);
+        }
+        else {
+            /* A deeper run() is released; it finds itself off the stack. */
+            slp_ring_append(st, w);
+        }
+    }
+}

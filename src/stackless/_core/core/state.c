@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Module state and per-thread state: made, found, taken down.
+
+   A thread's scheduler is made on its first use.  A "keeper" object in the
+   thread's dict tells us when the thread ends.  The structs of ended threads
+   are kept for reuse and never freed: another OS thread may still hold a
+   stale pointer to one, which slp_thread_peek() must be able to look at. */
+#include "state.h"
+
+#include "dispatch.h"
+
+#define STATE_KEY  "_stackless.state"
+#define THREAD_KEY "_stackless.thread"
+
+SLP_TLS slp_thread *slp_this_thread;
+static slp_thread *unused_threads; /* under the GIL */
+
+/* ---- module state -------------------------------------------------------- */
+
+slp_state *
+slp_state_of(PyObject *module)
+{
+    return PyModule_GetState(module);
+}
+
+void
+slp_state_init(slp_state *s, PyObject *module)
+{
+    s->interp = PyInterpreterState_Get();
+    s->module = module;
+    s->all.all_next = s->all.all_prev = &s->all;
+    s->softswitch = true;
+    s->idle_limit = 64;
+}
+
+int
+slp_state_publish(slp_state *s)
+{
+    PyObject *dict = PyInterpreterState_GetDict(s->interp);
+    if (dict == NULL) {
+        PyErr_SetString(PyExc_ImportError,
+                        "stackless: the interpreter has no dict");
+        return -1;
+    }
+    PyObject *capsule = PyCapsule_New(s, STATE_KEY, NULL);
+    if (capsule == NULL) {
+        return -1;
+    }
+    int r = PyDict_SetItemString(dict, STATE_KEY, capsule);
+    Py_DECREF(capsule);
+    return r;
+}
+
+static slp_state *
+find_state(void)
+{
+    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
+    PyObject *capsule = dict ? PyDict_GetItemString(dict, STATE_KEY) : NULL;
+    return capsule ? PyCapsule_GetPointer(capsule, STATE_KEY) : NULL;
+}
+
+#define FOR_ALL_OBJECTS(s, DO)                                                \
+    DO((s)->tasklet_type);                                                    \
+    DO((s)->channel_type);                                                    \
+    DO((s)->bomb_type);                                                       \
+    DO((s)->atomic_type);                                                     \
+    DO((s)->op_type);                                                         \
+    DO((s)->keeper_type);                                                     \
+    DO((s)->cstack_type);                                                     \
+    DO((s)->cframe_type);                                                     \
+    DO((s)->default_type);                                                    \
+    DO((s)->tasklet_exit);                                                    \
+    DO((s)->current_default);                                                 \
+    DO((s)->resume_op);                                                       \
+    DO((s)->reraise);                                                         \
+    DO((s)->dispatcher);                                                      \
+    DO((s)->resume_gate);                                                     \
+    DO((s)->spread);                                                          \
+    DO((s)->channel_callback);                                                \
+    DO((s)->schedule_callback);                                               \
+    DO((s)->error_handler)
+
+int
+slp_state_traverse(slp_state *s, visitproc visit, void *arg)
+{
+    FOR_ALL_OBJECTS(s, Py_VISIT);
+    return 0;
+}
+
+void
+slp_state_clear(slp_state *s)
+{
+    FOR_ALL_OBJECTS(s, Py_CLEAR);
+}
+
+/* ---- threads ------------------------------------------------------------- */
+
+static slp_task *
+new_main(slp_state *s, slp_thread *st)
+{
+    slp_task *t = (slp_task *)s->tasklet_type->tp_alloc(s->tasklet_type, 0);
+    if (t == NULL) {
+        return NULL;
+    }
+    t->all_next = &s->all;
+    t->all_prev = s->all.all_prev;
+    t->all_prev->all_next = t;
+    s->all.all_prev = t;
+    s->task_count++;
+    t->thread = st;
+    t->life = SLP_STARTED;
+    t->is_main = 1;
+    t->serial = s->task_serial++;
+    return t;
+}
+
+static slp_thread *
+alloc_thread(void)
+{
+    slp_thread *st = unused_threads;
+    if (st != NULL) {
+        unused_threads = st->next_thread;
+        memset(st, 0, sizeof(*st));
+        return st;
+    }
+    return PyMem_RawCalloc(1, sizeof(*st));
+}
+
+static void
+free_thread(slp_thread *st)
+{
+    st->ts = NULL;
+    st->next_thread = unused_threads;
+    unused_threads = st;
+}
+
+static int
+init_thread(slp_state *s, slp_thread *st)
+{
+    st->state = s;
+    st->pickle_flags = s->pickle_flags_default;
+    st->native = st->running = slp_carrier_native();
+    st->main = st->native ? new_main(s, st) : NULL;
+    if (st->main == NULL) {
+        return -1;
+    }
+    st->current = st->main;
+    st->main->next = st->main->prev = st->main;
+    st->main->place = SLP_IN_RING;
+    Py_INCREF(st->main);
+    st->runcount = 1;
+    return 0;
+}
+
+/* The keeper object: { PyObject_HEAD; slp_thread *thread; } */
+typedef struct {
+    PyObject_HEAD
+    slp_thread *thread;
+} keeper;
+
+static void
+keeper_dealloc(PyObject *self)
+{
+    slp_thread *st = ((keeper *)self)->thread;
+    PyTypeObject *type = Py_TYPE(self);
+    if (st != NULL) {
+        /* The last tasklet may take the module, and so the state, along. */
+        PyObject *module = Py_NewRef(st->state->module);
+        slp_thread **link = &st->state->threads;
+        slp_thread_end(st);
+        while (*link != NULL && *link != st) {
+            link = &(*link)->next_thread;
+        }
+        if (*link != NULL) {
+            *link = st->next_thread;
+        }
+        if (slp_this_thread == st) {
+            slp_this_thread = NULL;
+        }
+        free_thread(st);
+        Py_DECREF(module);
+    }
+    PyObject_Free(self);
+    Py_DECREF(type);
+}
+
+static PyType_Slot keeper_slots[] = {
+    {Py_tp_dealloc, keeper_dealloc},
+    {0, NULL},
+};
+
+PyType_Spec slp_keeper_spec = {
+    .name = "stackless._thread_keeper",
+    .basicsize = sizeof(keeper),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = keeper_slots,
+};
+
+static int
+attach_keeper(slp_state *s, slp_thread *st)
+{
+    PyObject *dict = PyThreadState_GetDict();
+    if (dict == NULL) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "stackless: this thread has no dict");
+        return -1;
+    }
+    keeper *k = PyObject_New(keeper, s->keeper_type);
+    if (k == NULL) {
+        return -1;
+    }
+    k->thread = NULL;
+    if (PyDict_SetItemString(dict, THREAD_KEY, (PyObject *)k) < 0) {
+        Py_DECREF(k);
+        return -1;
+    }
+    k->thread = st;
+    Py_DECREF(k);
+    return 0;
+}
+
+static slp_thread *
+new_thread(PyThreadState *ts)
+{
+    slp_state *s = find_state();
+    if (s == NULL || s->finalizing) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "stackless is not available in this thread: the "
+                        "interpreter is shutting down");
+        return NULL;
+    }
+    slp_thread *st = alloc_thread();
+    if (st == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    if (init_thread(s, st) < 0 || attach_keeper(s, st) < 0) {
+        if (st->native != NULL) {
+            slp_carrier_free(st->native);
+        }
+        if (st->main != NULL) {
+            st->main->place = SLP_FLOATING;
+            st->main->thread = NULL;
+            st->main->life = SLP_UNBOUND;
+            Py_DECREF(st->main);
+            Py_DECREF(st->main);
+        }
+        free_thread(st);
+        return NULL;
+    }
+    st->ts = ts;
+    st->next_thread = s->threads;
+    s->threads = st;
+    slp_this_thread = st;
+    return st;
+}
+
+static slp_thread *
+find_thread(PyThreadState *ts)
+{
+    slp_state *s = find_state();
+    slp_thread *st = s ? s->threads : NULL;
+    while (st != NULL && st->ts != ts) {
+        st = st->next_thread;
+    }
+    if (st != NULL) {
+        slp_this_thread = st;
+    }
+    return st;
+}
+
+slp_thread *
+slp_thread_peek(void)
+{
+    PyThreadState *ts = slp_ts();
+    slp_thread *st = slp_this_thread;
+    if (SLP_LIKELY(st != NULL && st->ts == ts)) {
+        return st;
+    }
+    return find_thread(ts);
+}
+
+slp_thread *
+slp_thread_find_or_make(void)
+{
+    PyThreadState *ts = slp_ts();
+    slp_thread *st = find_thread(ts);
+    return st ? st : new_thread(ts);
+}
+
+slp_state *
+slp_state_peek(void)
+{
+    slp_thread *st = slp_this_thread;
+    if (SLP_LIKELY(st != NULL && st->ts == slp_ts())) {
+        return st->state;
+    }
+    return find_state();
+}

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* State of the module (one per interpreter) and of each thread. */
+#ifndef SLP_STATE_H
+#define SLP_STATE_H
+
+#include "task.h"
+
+/* Everything the module holds.  Python objects are owned. */
+struct slp_state {
+    PyInterpreterState *interp;
+    PyObject *module; /* borrowed: the module owns this */
+
+    PyTypeObject *tasklet_type, *channel_type, *bomb_type, *atomic_type;
+    PyTypeObject *op_type, *keeper_type, *cstack_type, *cframe_type;
+    PyTypeObject *default_type;
+    PyObject *tasklet_exit;    /* builtins.TaskletExit */
+    PyObject *current_default; /* stands for "the current tasklet" */
+
+    PyObject *resume_op, *reraise; /* second half of every point */
+    PyObject *dispatcher, *resume_gate, *spread;
+
+    PyObject *channel_callback, *schedule_callback, *error_handler;
+    int (*schedule_hook)(slp_task *from, slp_task *to); /* of the C API */
+    long pickle_flags_default;
+    bool softswitch;    /* wanted by the program */
+    bool soft_possible; /* proved by the self-check */
+    bool finalizing;    /* interpreter exit: nothing is switched any more */
+
+    slp_task all; /* head of the list of all tasklets; not an object */
+    Py_ssize_t task_count;
+    uint64_t task_serial;
+    slp_thread *threads;
+    slp_thread *collector;  /* thread inside the garbage collector */
+    uintptr_t instrumented; /* version that suspended frames are brought to */
+
+    size_t carrier_size; /* 0: as large as the main thread's */
+    int idle_limit;      /* C stacks kept per thread for later */
+    long carrier_count;
+    uint64_t soft_switches, hard_switches;
+};
+
+SLP_INTERNAL slp_state *slp_state_of(PyObject *module);
+SLP_INTERNAL void slp_state_init(slp_state *s, PyObject *module);
+SLP_INTERNAL int slp_state_traverse(slp_state *s, visitproc visit, void *arg);
+SLP_INTERNAL void slp_state_clear(slp_state *s);
+/* Registers what lets threads find the state; -1 with an exception. */
+SLP_INTERNAL int slp_state_publish(slp_state *s);
+
+/* The calling OS thread's scheduler as far as it is known; look at it through
+   the functions below.  SLP_TLS: no call is needed to find it. */
+SLP_INTERNAL extern SLP_TLS slp_thread *slp_this_thread;
+
+SLP_INTERNAL slp_thread *slp_thread_find_or_make(void);
+
+/* The calling thread's scheduler; makes it on first use.  NULL with an
+   exception.  May run a collection on first use only. */
+static inline slp_thread *
+slp_thread_get(void)
+{
+    slp_thread *st = slp_this_thread;
+    if (SLP_LIKELY(st != NULL && st->ts == slp_ts())) {
+        return st;
+    }
+    return slp_thread_find_or_make();
+}
+/* The same if there is one, else NULL without an exception. */
+SLP_INTERNAL slp_thread *slp_thread_peek(void);
+/* For types: the state of the module they belong to. */
+SLP_INTERNAL slp_state *slp_state_peek(void);
+
+/* Release a reference once the switch in progress is complete. */
+static inline void
+slp_defer(slp_thread *st, PyObject *op)
+{
+    if (op == NULL) {
+        return;
+    }
+    SLP_ASSERT(st->trash_count < (int)Py_ARRAY_LENGTH(st->trash));
+    if (SLP_LIKELY(st->trash_count < (int)Py_ARRAY_LENGTH(st->trash))) {
+        st->trash[st->trash_count++] = op;
+    }
+    /* else: it leaks, which is the lesser evil */
+}
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* The data of the engine: a tasklet, a thread's scheduler, a wait queue.
+   Data only; who may touch what is said in sched.h and dispatch.h. */
+#ifndef SLP_TASK_H
+#define SLP_TASK_H
+
+#include "../carrier.h"
+
+typedef struct slp_thread slp_thread;
+typedef struct slp_state slp_state;
+typedef struct slp_waitq slp_waitq;
+
+/* How far a tasklet is. */
+typedef enum {
+    SLP_UNBOUND, /* no function: fresh, finished or killed */
+    SLP_BOUND,   /* a function, no arguments yet */
+    SLP_READY,   /* function and arguments; has not run */
+    SLP_STARTED, /* has frames, or is running */
+} slp_life;
+
+/* Which list it is in.  The list owns a reference to it. */
+typedef enum {
+    SLP_FLOATING, /* none */
+    SLP_IN_RING,  /* its thread's ring of runnable tasklets */
+    SLP_IN_QUEUE, /* a wait queue: blocked */
+} slp_place;
+
+/* A tasklet is alive when it is READY or STARTED.  A STARTED tasklet is
+
+     running      thread->current; nothing below is valid but `bottom`
+     soft         carrier == NULL: frames from `top` (its point's frame) to
+                  `bottom`, nothing on any C stack; bottom->previous == NULL
+     hard         carrier != NULL: all of it is on that C stack
+
+   and `py` holds its words of the thread state unless it is running. */
+typedef struct slp_task {
+    PyObject_HEAD
+    struct slp_task *next, *prev; /* in the ring (circular) or in a queue
+                                     (ends NULL); next also in st->dropped */
+    slp_frame *top, *bottom;
+    slp_pystate py;
+    slp_thread *thread; /* NULL once the thread has ended */
+    slp_carrier *carrier;
+    slp_waitq *waitq;     /* what it is blocked on */
+    PyObject *tempval;    /* what its pending switch call will return; NULL:
+                            None */
+    PyObject *func;       /* BOUND; READY: what the dispatcher calls */
+    PyObject *args;       /* READY: tuple, with what it calls it */
+    _PyStackChunk *chunk; /* first chunk of its data stack */
+    _PyErr_StackItem exc; /* bottom of its exceptions being handled */
+    struct slp_task *all_next, *all_prev; /* every tasklet of the interpreter;
+                                             owns nothing */
+    PyObject *name;       /* str, or NULL: made of the serial */
+    PyCodeObject *origin; /* where it was made, or NULL */
+    PyObject *weakrefs;
+    uint64_t serial;
+    int origin_lasti;
+    unsigned char life;  /* slp_life */
+    unsigned char place; /* slp_place */
+    unsigned char kills; /* times it was killed for being unreachable */
+    unsigned bombed : 1; /* tempval is an exception, to be raised */
+    unsigned is_main : 1;
+    unsigned atomic : 1;
+    unsigned ignore_nesting : 1;
+    unsigned block_trap : 1;
+    unsigned watchdog : 1; /* inside run(): on its thread's watchdog stack */
+    unsigned sending : 1;  /* blocked as a sender */
+    unsigned gated : 1;    /* hard: left through a point */
+    unsigned guarded : 1;  /* see slp_frames_guard() */
+    unsigned doomed : 1;   /* killed by the collector, in the ring */
+} slp_task;
+
+/* Tasklets that wait for the same thing, oldest first. */
+struct slp_waitq {
+    slp_task *first, *last;
+    /* Called when t has joined (+1), and when it was taken off for another
+       reason than being served (-1). */
+    void (*counted)(slp_waitq *q, slp_task *t, int change);
+    PyObject *owner; /* what they wait for; borrowed */
+};
+
+/* What a thread's scheduler holds.  `current` is always a member of the ring
+   and its head, but for the moment between the end of one tasklet and the
+   choice of the next. */
+struct slp_thread {
+    slp_state *state;
+    PyThreadState *ts;
+    slp_task *current;   /* borrowed: the ring owns it */
+    slp_task *main;      /* owned */
+    Py_ssize_t runcount; /* members of the ring */
+    uint64_t epoch;      /* bumped by every change of a list */
+
+    slp_carrier *running, *native;
+    slp_carrier *idle;     /* dispatchers that wait for a job */
+    slp_carrier *finished; /* dispatchers that have been left for good */
+    int idle_count;
+
+    Py_ssize_t argument; /* next one to pass to the tasklet being started */
+    slp_task *job;     /* for the dispatcher that runs next: start or resume */
+    slp_task *dropped; /* lists' references, released after the switch */
+    PyObject *trash[16]; /* other references, likewise */
+    int trash_count;
+    bool arriving;     /* switched softly; the state is not installed yet */
+    bool soft;         /* prepare's decision */
+    void *evaluator;   /* PEP 523, taken off for a moment */
+    PyObject *failure; /* the exception that has just ended a tasklet */
+    PyObject *stop;    /* a StopIteration on its way around SEND */
+
+    slp_task **watchdogs; /* tasklets inside run(), innermost last; owned */
+    Py_ssize_t watchdog_count, watchdog_room;
+    long switch_trap;
+    int in_callback;
+    int doomed; /* killed by the collector, to be run soon */
+    long pickle_flags;
+    uint64_t switches;
+    slp_thread *next_thread;
+};
+
+#define slp_task_alive(t)   ((t)->life >= SLP_READY)
+#define slp_task_blocked(t) ((t)->place == SLP_IN_QUEUE)
+#define slp_task_paused(t)  (slp_task_alive(t) && (t)->place == SLP_FLOATING)
+
+#endif

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+
+/* C stacks: make, free, switch, measure.  No Python.
+ *
+ * A C stack is a piece of mapped memory on which C code can run, and which can
+ * be left in the middle of any call and returned to later.  Nothing is copied:
+ * switching stores the callee-saved registers on the stack that is left, and
+ * loads those of the stack that is entered.
+ *
+ *     high ->  +--------------------+
+ *              | entry frame        |  the unwinder stops here
+ *              | frames ...         |
+ *       sp ->  +--------------------+  stored while the stack is suspended
+ *              | not touched yet:   |
+ *              | address space only |
+ *      low ->  +--------------------+
+ *              | guard              |  a touch is a SIGSEGV
+ *              +--------------------+
+ *
+ * Life of a stack: `new` (nothing has run), entered for the first time by a
+ * switch (`entry(arg)` is called), suspended and resumed any number of times,
+ * freed while suspended.  A stack has no end of its own: `entry` never
+ * returns, it switches away for the last time and somebody else frees it.
+ * Frames that are on a freed stack are simply forgotten; nothing is unwound.
+ *
+ * Threads: all functions may be called from any thread, without the GIL; one
+ * stack is used by one thread at a time.  A stack that was entered belongs to
+ * the thread that entered it first, as compilers keep addresses of
+ * thread-local variables across calls; a new one and the memory of a freed one
+ * belong to nobody.
+ *
+ * What travels with a stack: callee-saved registers, floating-point control
+ * (rounding mode, exception masks), errno, and the exceptions that C++ code on
+ * it is handling.  What does not: the signal mask, thread-local variables, the
+ * floating-point status flags.
+ *
+ * Limits.  C++ exceptions travel for one runtime: a shared libstdc++,
+ * libc++abi or libcxxrt; a copy that is linked into some library statically
+ * cannot be found.  Hardware shadow stacks (CET, GCS) are not switched: the
+ * process runs without them, because our objects do not claim to support them.
+ * LeakSanitizer does not look for pointers on suspended stacks.
+ */
+
+#ifndef SLP_CSTACK_H
+#define SLP_CSTACK_H
+
+#include "../base/slp_base.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct slp_cstack slp_cstack;
+
+/* The first function on a new stack.  It must never return. */
+typedef void (*slp_cstack_entry)(void *arg);
+
+/* The size that makes a stack as large as the main thread's: the soft limit
+ * RLIMIT_STACK if it is from 1 to 64 MiB, else 8 MiB.  CPython counts C calls
+ * on the assumption that a stack is that large. */
+SLP_INTERNAL size_t slp_cstack_default_size(void);
+
+/* Returns a new stack with at least `size` usable bytes (rounded up to whole
+ * pages, and to a minimum), on which nothing runs yet; the first switch to it
+ * calls entry(arg).  Its floating-point control is the caller's.
+ * Address space is reserved, memory is used as it is touched.
+ * Returns NULL if there is no memory, with errno as malloc or mmap set it. */
+SLP_INTERNAL slp_cstack *slp_cstack_new(size_t size, slp_cstack_entry entry,
+                                        void *arg);
+
+/* Returns a description of the calling thread's own stack, to be used in
+ * switches from and to it.  Call it once per thread, while the thread runs on
+ * its own stack, and free it while it runs there, or once it has ended.
+ * Returns NULL if there is no memory. */
+SLP_INTERNAL slp_cstack *slp_cstack_native(void);
+
+/* Frees a stack that is new or suspended, never the one that is running (the
+ * description of a native one excepted).  NULL is ignored, errno is kept.
+ * The memory may go to the cache, see below. */
+SLP_INTERNAL void slp_cstack_free(slp_cstack *stack);
+
+/* Leaves `from`, which must be the running stack, and continues on `to`, which
+ * must be new or suspended.  Returns when somebody switches back to `from`.
+ * Never runs Python code; may take the dynamic loader's list lock for some
+ * nanoseconds (see cstack_switch.c). */
+SLP_INTERNAL void slp_cstack_switch(slp_cstack *from, slp_cstack *to);
+
+/* Stores the usable range [*low, *high) of the stack; the guard is below
+ * *low.  For a native stack these are what the system tells (the main thread's
+ * grows on demand and *low is its limit), or a guess if it tells nothing. */
+SLP_INTERNAL void slp_cstack_bounds(const slp_cstack *stack, char **low,
+                                    char **high);
+
+/* The number of bytes in use on a new or suspended stack: what lies between
+ * the stored stack pointer and the high end.  0 for the running one. */
+SLP_INTERNAL size_t slp_cstack_used(const slp_cstack *stack);
+
+/* Which code switches: "x86_64-sysv", "aarch64-sysv" or "ucontext". */
+SLP_INTERNAL const char *slp_cstack_backend(void);
+
+/* The process-wide cache of mappings.  To map, touch and unmap a stack costs
+ * some 15 microseconds, to take one out of the cache a small part of that. */
+
+/* Sets how many free mappings may be kept, unmaps what is too much, and
+ * returns the limit that was in force before; -1 only asks. */
+SLP_INTERNAL int slp_cstack_cache_limit(int new_limit);
+
+struct slp_cstack_stats {
+    size_t mapped; /* mappings that exist, in use or cached */
+    size_t cached; /* those in the cache */
+    size_t bytes;  /* address space of all of them, guards included */
+};
+
+SLP_INTERNAL void slp_cstack_stats(struct slp_cstack_stats *stats);
+
+/* For tests: makes the n-th request for stack memory from now (1 is the next
+ * one) fail with ENOMEM, whether the cache could serve it or not, and then
+ * switches itself off.  -1 switches it off at once. */
+SLP_INTERNAL void slp_cstack_fail_after(long n);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif /* SLP_CSTACK_H */

@@ -1,0 +1,631 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* The type tasklet: construction, attributes, collection, and the methods
+   that never switch.  Those that may are in points.c. */
+#include "types.h"
+
+#include "../core/bomb.h"
+#include "../core/dispatch.h"
+
+#include "structmember.h"
+
+/* Room for the first frames of a tasklet: its function, a point, a gate. */
+#define CHUNK_SIZE 768
+
+static PyObject *
+error(const char *what)
+{
+    PyErr_SetString(PyExc_RuntimeError, what);
+    return NULL;
+}
+
+static bool
+is_current(slp_task *t)
+{
+    return t->thread != NULL && t->thread->current == t;
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static PyObject *
+tasklet_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+            PyObject *Py_UNUSED(kwargs))
+{
+    slp_thread *st = slp_thread_get();
+    if (st == NULL) {
+        return NULL;
+    }
+    slp_state *s = st->state;
+    slp_task *t = (slp_task *)type->tp_alloc(type, 0);
+    if (t == NULL) {
+        return NULL;
+    }
+    t->thread = st;
+    t->serial = ++s->task_serial;
+    t->all_next = &s->all;
+    t->all_prev = s->all.all_prev;
+    t->all_prev->all_next = t;
+    s->all.all_prev = t;
+    s->task_count++;
+    slp_caller(st->ts, &t->origin, &t->origin_lasti);
+    Py_XINCREF(t->origin);
+    return (PyObject *)t;
+}
+
+/* The tasklet's first frame on its C stack; NULL if there is none yet. */
+static slp_frame *
+hard_bottom(slp_task *t, slp_frame *top)
+{
+    slp_frame *end = t->carrier->dispatcher;
+    return t->bottom != NULL || end == NULL ? t->bottom
+                                            : slp_frames_bottom(top, end);
+}
+
+static int
+tasklet_traverse(PyObject *self, visitproc visit, void *arg)
+{
+    slp_task *t = (slp_task *)self;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(t->tempval);
+    Py_VISIT(t->func);
+    Py_VISIT(t->args);
+    Py_VISIT(t->name);
+    if (t->life != SLP_STARTED || is_current(t)) {
+        Py_VISIT(t->life == SLP_STARTED ? NULL : t->py.context);
+        return 0;
+    }
+    Py_VISIT(t->py.context);
+    Py_VISIT(t->exc.exc_value);
+    int r = slp_extras_traverse(t->py.extras, visit, arg);
+    /* On a C stack: what C holds is unknown; what frames hold is not. */
+    bool soft = t->carrier == NULL;
+    slp_frame *top = soft ? t->top : slp_carrier_frame(t->carrier);
+    slp_frame *bottom = soft ? t->bottom : hard_bottom(t, top);
+    if (r != 0 || top == NULL || bottom == NULL) {
+        return r;
+    }
+    if (slp_frames_guard(top, bottom)) {
+        t->guarded = 1;
+    }
+    return slp_frames_traverse(top, bottom, soft, visit, arg);
+}
+
+static int
+tasklet_clear(PyObject *self)
+{
+    slp_task *t = (slp_task *)self;
+    if (t->life != SLP_STARTED) {
+        Py_CLEAR(t->func);
+        Py_CLEAR(t->args);
+        Py_CLEAR(t->tempval);
+    }
+    else if (t->place == SLP_FLOATING && t->carrier == NULL && !t->is_main
+             && !is_current(t)) {
+        slp_task_discard(t);
+    }
+    return 0;
+}
+
+static void
+tasklet_finalize(PyObject *self)
+{
+    slp_task_finalize((slp_task *)self);
+}
+
+static void
+tasklet_dealloc(PyObject *self)
+{
+    slp_task *t = (slp_task *)self;
+    PyTypeObject *type = Py_TYPE(self);
+    if (type->tp_dealloc == tasklet_dealloc
+        && PyObject_CallFinalizerFromDealloc(self) < 0) {
+        return;
+    }
+    PyObject_GC_UnTrack(self);
+    if (t->weakrefs != NULL) {
+        PyObject_ClearWeakRefs(self);
+    }
+    slp_state *s = slp_state_peek();
+    t->all_next->all_prev = t->all_prev;
+    t->all_prev->all_next = t->all_next;
+    if (s != NULL) {
+        s->task_count--;
+    }
+    if (t->carrier == NULL) {
+        slp_task_discard(t);
+    }
+    /* else: cannot be killed any more (exit); its C stack stays as it is. */
+    Py_CLEAR(t->name);
+    Py_CLEAR(t->origin);
+    type->tp_free(self);
+    Py_DECREF(type);
+}
+
+/* ---- bind, setup --------------------------------------------------------- */
+
+static int
+check_bind(slp_task *t)
+{
+    if (is_current(t)) {
+        error("can't (re)bind the current tasklet");
+        return -1;
+    }
+    if (t->place != SLP_FLOATING) {
+        error("tasklet is scheduled");
+        return -1;
+    }
+    if (t->carrier != NULL) {
+        error("tasklet has C state on its stack");
+        return -1;
+    }
+    return 0;
+}
+
+/* A tasklet adopts the context of who binds it. */
+static int
+adopt_context(slp_task *t, PyThreadState *ts)
+{
+    if (t->py.context == NULL) {
+        t->py.context = slp_context_current(ts);
+    }
+    return t->py.context == NULL ? -1 : 0;
+}
+
+/* func and args are stolen; on error dropped. */
+static int
+make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
+           PyObject *kwargs)
+{
+    PyObject *call = slp_callable_for(func, kwargs, &args, st->state->spread);
+    _PyStackChunk *chunk = call ? slp_chunk_new(CHUNK_SIZE) : NULL;
+    Py_DECREF(func);
+    if (chunk == NULL || adopt_context(t, st->ts) < 0) {
+        if (call != NULL && !PyErr_Occurred()) {
+            PyErr_NoMemory();
+        }
+        if (chunk != NULL) {
+            slp_chunk_free(chunk);
+        }
+        Py_XDECREF(call);
+        Py_DECREF(args);
+        return -1;
+    }
+    SLP_ASSERT(t->chunk == NULL);
+    PyObject *old = t->tempval;
+    t->tempval = NULL;
+    t->chunk = chunk;
+    t->args = args;
+    Py_XSETREF(t->func, call);
+    t->life = SLP_READY;
+    t->kills = 0;
+    st->epoch++;
+    Py_XDECREF(old);
+    return 0;
+}
+
+static int
+check_types(PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    if (func != NULL && !PyCallable_Check(func)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "tasklet func must be a callable or None");
+        return -1;
+    }
+    if (args != NULL && !PyTuple_Check(args)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "tasklet args must be a tuple or None");
+        return -1;
+    }
+    if (kwargs != NULL && !PyDict_Check(kwargs)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "tasklet kwargs must be a dict or None");
+        return -1;
+    }
+    return 0;
+}
+
+/* The function that a bind without one means: the one bound before. */
+static PyObject *
+bound_function(slp_task *t)
+{
+    if (t->life != SLP_BOUND || t->func == NULL) {
+        return error("the tasklet was not bound to a function");
+    }
+    return Py_NewRef(t->func);
+}
+
+/* None counts as left out. */
+static void
+none_is_null(PyObject **op)
+{
+    if (*op == Py_None) {
+        *op = NULL;
+    }
+}
+
+int
+slp_tasklet_bind(slp_task *t, PyObject *func, PyObject *args, PyObject *kwargs)
+{
+    none_is_null(&func);
+    none_is_null(&args);
+    none_is_null(&kwargs);
+    slp_thread *st = slp_thread_get();
+    if (st == NULL || check_types(func, args, kwargs) < 0) {
+        return -1;
+    }
+    bool ready = args != NULL || kwargs != NULL;
+    if (t->is_main && !is_current(t) && !ready) {
+        error("can't unbind the main tasklet");
+        return -1;
+    }
+    if (check_bind(t) < 0) {
+        return -1;
+    }
+    PyObject *f = NULL, *a = NULL, *k = NULL;
+    if (ready) {
+        f = func ? Py_NewRef(func) : bound_function(t);
+        a = args ? Py_NewRef(args) : PyTuple_New(0);
+        k = kwargs ? PyDict_Copy(kwargs) : NULL;
+        if (f == NULL || a == NULL || (kwargs && k == NULL)) {
+            Py_XDECREF(f);
+            Py_XDECREF(a);
+            Py_XDECREF(k);
+            return -1;
+        }
+    }
+    else {
+        f = Py_XNewRef(func);
+    }
+    slp_task_discard(t);
+    t->thread = st; /* whoever binds it runs it */
+    if (ready) {
+        int r = make_ready(st, t, f, a, k);
+        Py_XDECREF(k);
+        return r;
+    }
+    t->func = f;
+    t->life = f ? SLP_BOUND : SLP_UNBOUND;
+    return f ? adopt_context(t, st->ts) : 0;
+}
+
+int
+slp_tasklet_setup_call(slp_task *t, PyObject *args, PyObject *kwargs)
+{
+    slp_thread *st = slp_thread_get();
+    if (st == NULL) {
+        return -1;
+    }
+    if (slp_task_alive(t)) {
+        error("tasklet is alive");
+        return -1;
+    }
+    if (t->life != SLP_BOUND || t->func == NULL) {
+        error(
+            "cframe function must be a callable: the tasklet was not bound "
+            "to a function");
+        return -1;
+    }
+    if (slp_task_own(st, t, "setup") < 0
+        || make_ready(st, t, Py_NewRef(t->func), Py_NewRef(args), kwargs)
+               < 0) {
+        return -1;
+    }
+    Py_INCREF(t);
+    slp_ring_append(st, t);
+    return 0;
+}
+
+PyDoc_STRVAR(bind_doc,
+             "bind($self, /, func=None, args=None, kwargs=None)\n--\n\n"
+             "Bind to a function; with args (a tuple) or kwargs (a dict) also "
+             "make the tasklet\nready to run, paused. Without arguments: "
+             "unbind, dropping a suspended stack\nwithout running it. Returns "
+             "self.\n\nRaises RuntimeError if the tasklet is current, "
+             "scheduled or has C state on its\nstack, or if there is no "
+             "function to bind; TypeError for wrong types.");
+
+static int
+parse_bind(PyObject *args, PyObject *kwargs, PyObject *out[3])
+{
+    static const char *const names[] = {"func", "args", "kwargs", NULL};
+    return PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:bind",
+                                       SLP_KWLIST(names), &out[0], &out[1],
+                                       &out[2])
+               ? 0
+               : -1;
+}
+
+static PyObject *
+tasklet_bind(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *a[3] = {NULL, NULL, NULL};
+    if (parse_bind(args, kwargs, a) < 0
+        || slp_tasklet_bind((slp_task *)self, a[0], a[1], a[2]) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(self);
+}
+
+static int
+tasklet_init(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    PyObject *a[3] = {NULL, NULL, NULL};
+    if (parse_bind(args, kwargs, a) < 0) {
+        return -1;
+    }
+    if (a[0] == NULL && a[1] == NULL && a[2] == NULL
+        && ((slp_task *)self)->life == SLP_UNBOUND) {
+        return 0;
+    }
+    return slp_tasklet_bind((slp_task *)self, a[0], a[1], a[2]);
+}
+
+PyDoc_STRVAR(setup_doc,
+             "setup($self, /, *args, **kwargs)\n--\n\n"
+             "Give the bound function its arguments and append the tasklet to "
+             "its thread's\nring of runnable tasklets. Returns self. Calling "
+             "the tasklet does the same.\n\nRaises RuntimeError if it is "
+             "alive or bound to no function.");
+
+static PyObject *
+tasklet_setup(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    if (slp_tasklet_setup_call((slp_task *)self, args, kwargs) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(self);
+}
+
+/* ---- methods that never switch ------------------------------------------- */
+
+PyDoc_STRVAR(insert_doc,
+             "insert($self, /)\n--\n\n"
+             "Append to the ring of runnable tasklets; nothing happens if it "
+             "is there. Returns\nself.\n\nRaises RuntimeError if the tasklet "
+             "is blocked or dead.");
+
+static PyObject *
+tasklet_insert(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    slp_thread *st = slp_thread_get();
+    if (st == NULL || slp_task_insert(st, (slp_task *)self) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(self);
+}
+
+PyDoc_STRVAR(remove_doc,
+             "remove($self, /)\n--\n\n"
+             "Take out of the ring of runnable tasklets: paused, until it is "
+             "inserted or run.\nReturns self.\n\nRaises RuntimeError if the "
+             "tasklet is blocked or current.");
+
+static PyObject *
+tasklet_remove(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    slp_thread *st = slp_thread_get();
+    if (st == NULL || slp_task_remove(st, (slp_task *)self) < 0) {
+        return NULL;
+    }
+    return Py_NewRef(self);
+}
+
+PyDoc_STRVAR(set_atomic_doc,
+             "set_atomic($self, flag, /)\n--\n\n"
+             "Set the atomic flag (int); returns the old value (bool).");
+
+static PyObject *
+tasklet_set_atomic(PyObject *self, PyObject *flag)
+{
+    slp_task *t = (slp_task *)self;
+    long value = PyLong_AsLong(flag);
+    if (value == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    bool old = t->atomic;
+    t->atomic = value != 0;
+    return PyBool_FromLong(old);
+}
+
+PyDoc_STRVAR(set_ignore_nesting_doc,
+             "set_ignore_nesting($self, flag, /)\n--\n\n"
+             "Allow a watchdog to interrupt the tasklet inside C calls (int); "
+             "returns the old\nvalue (bool).");
+
+static PyObject *
+tasklet_set_ignore_nesting(PyObject *self, PyObject *flag)
+{
+    slp_task *t = (slp_task *)self;
+    long value = PyLong_AsLong(flag);
+    if (value == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    bool old = t->ignore_nesting;
+    t->ignore_nesting = value != 0;
+    return PyBool_FromLong(old);
+}
+
+/* The tasklet's context: borrowed, made if there is none; NULL on error. */
+static PyObject *
+context_of(slp_task *t)
+{
+    if (is_current(t)) {
+        PyObject *c = slp_context_current(t->thread->ts);
+        Py_XDECREF(c); /* the thread holds it */
+        return c;
+    }
+    if (t->py.context == NULL) {
+        t->py.context = PyContext_New();
+    }
+    return t->py.context;
+}
+
+static int
+check_context(slp_task *t)
+{
+    slp_thread *st = slp_thread_get();
+    if (st == NULL) {
+        return -1;
+    }
+    if (t->thread != st && (t->place == SLP_IN_RING || is_current(t))) {
+        error("tasklet is runnable in a different thread");
+        return -1;
+    }
+    PyObject *c = is_current(t) ? st->ts->context : t->py.context;
+    if (c != NULL && slp_context_entered(c)) {
+        error("the current context of the tasklet has been entered");
+        return -1;
+    }
+    return 0;
+}
+
+PyDoc_STRVAR(set_context_doc,
+             "set_context($self, context, /)\n--\n\n"
+             "Make a contextvars.Context the tasklet's. Returns self.\n\n"
+             "Raises RuntimeError if its present context is entered "
+             "(Context.run) or the tasklet\nis runnable in another thread.");
+
+static PyObject *
+tasklet_set_context(PyObject *self, PyObject *context)
+{
+    slp_task *t = (slp_task *)self;
+    if (!PyContext_CheckExact(context)) {
+        PyErr_Format(PyExc_TypeError,
+                     "a contextvars.Context is required, not %.100s",
+                     Py_TYPE(context)->tp_name);
+        return NULL;
+    }
+    if (check_context(t) < 0) {
+        return NULL;
+    }
+    Py_INCREF(context);
+    if (is_current(t)) {
+        Py_XDECREF(slp_context_swap(t->thread->ts, context));
+    }
+    else {
+        Py_XSETREF(t->py.context, context);
+    }
+    return Py_NewRef(self);
+}
+
+PyDoc_STRVAR(context_run_doc,
+             "context_run($self, callable, /, *args, **kwargs)\n--\n\n"
+             "Call the callable in the tasklet's context; returns what it "
+             "returns.");
+
+static PyObject *
+tasklet_context_run(PyObject *self, PyObject *args, PyObject *kwargs)
+{
+    slp_thread *st = slp_thread_get();
+    PyObject *context = st ? context_of((slp_task *)self) : NULL;
+    if (context == NULL) {
+        return NULL;
+    }
+    if (PyTuple_GET_SIZE(args) < 1) {
+        PyErr_SetString(PyExc_TypeError,
+                        "context_run() missing 1 required positional argument:"
+                        " 'callable'");
+        return NULL;
+    }
+    PyObject *rest = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
+    if (rest == NULL) {
+        return NULL;
+    }
+    /* The call may switch: the context then travels with the caller. */
+    PyObject *old = slp_context_swap(st->ts, Py_NewRef(context));
+    PyObject *r = PyObject_Call(PyTuple_GET_ITEM(args, 0), rest, kwargs);
+    Py_XDECREF(slp_context_swap(slp_ts(), old));
+    Py_DECREF(rest);
+    return r;
+}
+
+static PyObject *
+tasklet_reduce(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    PyErr_Format(PyExc_TypeError, "cannot pickle %.100s object",
+                 Py_TYPE(self)->tp_name);
+    return NULL;
+}
+
+static PyObject *
+tasklet_repr(PyObject *self)
+{
+    slp_task *t = (slp_task *)self;
+    const char *how = slp_task_alive(t) && t->thread == NULL ? "threadless"
+                      : is_current(t)                        ? "current"
+                      : t->place == SLP_IN_RING              ? "runnable"
+                      : slp_task_blocked(t)                  ? "blocked"
+                      : slp_task_alive(t)                    ? "paused"
+                      : t->life == SLP_BOUND                 ? "bound"
+                                                             : "dead";
+    PyObject *name = slp_task_name(t);
+    if (name == NULL) {
+        return NULL;
+    }
+    PyObject *r = PyUnicode_FromFormat("<%s %U %s at %p>",
+                                       Py_TYPE(self)->tp_name, name, how, t);
+    Py_DECREF(name);
+    return r;
+}
+
+static PyMethodDef tasklet_methods[] = {
+    {"bind", _PyCFunction_CAST(tasklet_bind), METH_VARARGS | METH_KEYWORDS,
+     bind_doc},
+    {"setup", _PyCFunction_CAST(tasklet_setup), METH_VARARGS | METH_KEYWORDS,
+     setup_doc},
+    {"insert", tasklet_insert, METH_NOARGS, insert_doc},
+    {"remove", tasklet_remove, METH_NOARGS, remove_doc},
+    {"set_atomic", tasklet_set_atomic, METH_O, set_atomic_doc},
+    {"set_ignore_nesting", tasklet_set_ignore_nesting, METH_O,
+     set_ignore_nesting_doc},
+    {"set_context", tasklet_set_context, METH_O, set_context_doc},
+    {"context_run", _PyCFunction_CAST(tasklet_context_run),
+     METH_VARARGS | METH_KEYWORDS, context_run_doc},
+    {"__reduce__", tasklet_reduce, METH_NOARGS, NULL},
+    {"__reduce_ex__", tasklet_reduce, METH_O, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+SLP_INTERNAL extern PyGetSetDef slp_tasklet_getset[];
+
+static PyMemberDef tasklet_members[] = {
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(slp_task, weakrefs), READONLY,
+     NULL},
+    {NULL, 0, 0, 0, NULL},
+};
+
+PyDoc_STRVAR(tasklet_doc,
+             "tasklet(func=None, args=None, kwargs=None)\n--\n\n"
+             "A microthread. tasklet(f)(*args) makes one that is to call "
+             "f(*args) and appends\nit to the ring of runnable tasklets; "
+             "with args or kwargs given to the constructor\nit is ready to "
+             "run but paused.");
+
+static PyType_Slot tasklet_slots[] = {
+    {Py_tp_doc, (void *)(uintptr_t)tasklet_doc},
+    {Py_tp_new, tasklet_new},
+    {Py_tp_init, tasklet_init},
+    {Py_tp_call, tasklet_setup},
+    {Py_tp_repr, tasklet_repr},
+    {Py_tp_traverse, tasklet_traverse},
+    {Py_tp_clear, tasklet_clear},
+    {Py_tp_finalize, tasklet_finalize},
+    {Py_tp_dealloc, tasklet_dealloc},
+    {Py_tp_methods, tasklet_methods},
+    {Py_tp_getset, slp_tasklet_getset},
+    {Py_tp_members, tasklet_members},
+    {0, NULL},
+};
+
+static PyType_Spec tasklet_spec = {
+    .name = "stackless.tasklet",
+    .basicsize = sizeof(slp_task),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .slots = tasklet_slots,
+};
+
+int
+slp_tasklet_setup(slp_state *s, PyObject *module)
+{
+    s->tasklet_type = slp_add_type(module, &tasklet_spec);
+    return s->tasklet_type == NULL ? -1 : 0;
+}
