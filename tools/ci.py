@@ -1,0 +1,305 @@
+#!/usr/bin/env python3
+"""Run what CI runs, two jobs at a time, and print a table.
+
+    tools/ci.py                     everything (.ci/run installs what it needs)
+    tools/ci.py --only NAME ...     jobs or stages whose name starts so
+    tools/ci.py --list              the jobs, by stage
+
+Each job's output goes to build/ci/JOB.log; a failed job's end is printed.
+What cannot be tested here is said: `NOT TESTED: reason`.  The last line sums
+up the tests of all jobs: `N passed, N failed, N skipped`.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import get_pythons
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+LOGS = ROOT / "build" / "ci"
+VENV = ROOT / ".venv" / "bin"
+
+BUDGET = 75 * 60  # no job starts later than this
+JOB_LIMIT = 15 * 60
+
+HARD = {"STACKLESS_TEST_HARD": "1"}
+JIT = {"PYTHON_JIT": "1"}
+
+# One after the other; the jobs of the later ones run two at a time.
+STAGES = ["lint", "user", "build", "matrix", "sanitize", "extra"]
+# Without these nothing further is worth its time.
+GATES = {"lint"}
+
+
+class Job:
+    """A command and what became of it.
+
+    `missing`: why it cannot run here; such a job counts as one skipped.
+    """
+
+    def __init__(self, stage, name, command, environ=None, missing=None):
+        self.stage = stage
+        self.name = name
+        self.command = command
+        self.environ = environ or {}
+        self.missing = missing
+        self.status = "NOT TESTED: " + missing if missing else "not run"
+        self.passed = self.failed = 0
+        self.skipped = int(bool(missing))
+        self.seconds = 0
+        self.log = LOGS / (name.replace("/", "-").replace(" ", "-") + ".log")
+
+    def run(self, deadline):
+        if self.missing:
+            return
+        if time.monotonic() > deadline:
+            self.status, self.failed = "FAILED: no time left", 1
+            return
+        start = time.monotonic()
+        code = self.execute()
+        self.seconds = time.monotonic() - start
+        text = self.log.read_text(errors="replace")
+        self.count(text, code)
+        bad = code or self.failed
+        self.status = "FAILED" if bad else "passed"
+        mark = f"exit status {code}" if code else ""
+        print(
+            f"{self.status:8} {self.name} {self.seconds:.0f} s {mark}",
+            flush=True,
+        )
+        if bad:
+            print("\n".join("    " + line for line in text.splitlines()[-60:]))
+            sys.stdout.flush()
+
+    def execute(self):
+        """Run the command with its output in the log; return its status."""
+        environ = {**os.environ, **self.environ}
+        with open(self.log, "wb") as log:
+            child = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=ROOT,
+                env=environ,
+                start_new_session=True,
+            )
+            try:
+                return child.wait(JOB_LIMIT)
+            except subprocess.TimeoutExpired:
+                os.killpg(child.pid, signal.SIGKILL)
+                child.wait()
+                log.write(b"\nstopped: over its time\n")
+                return -9
+
+    def count(self, text, code):
+        """Add up the closing lines of pytest and meson in the log."""
+        for line in text.splitlines():
+            if re.search(r"\d+ \w+.* in [\d.]+s", line):
+                for number, word in re.findall(r"(\d+) (\w+)", line):
+                    if word == "passed":
+                        self.passed += int(number)
+                    elif word in ("failed", "error", "errors"):
+                        self.failed += int(number)
+                    elif word in ("skipped", "xfailed", "deselected"):
+                        self.skipped += int(number)
+            meson = re.match(r"(Ok|Fail|Timeout|Skipped):\s+(\d+)\s*$", line)
+            if meson:
+                kind = {"Ok": "passed", "Skipped": "skipped"}.get(
+                    meson[1], "failed"
+                )
+                setattr(self, kind, getattr(self, kind) + int(meson[2]))
+            plain = re.match(
+                r"(\d+) passed, (\d+) failed(, (\d+) skipped)?$", line
+            )
+            if plain:  # tests/c/run.py
+                self.passed += int(plain[1])
+                self.failed += int(plain[2])
+                self.skipped += int(plain[4] or 0)
+        if not self.passed + self.failed:
+            self.passed = int(not code)
+        if code and not self.failed:
+            self.failed = 1
+
+
+def lacks(*programs):
+    """Why a job that needs these programs cannot run, or None."""
+    absent = [name for name in programs if not shutil.which(name)]
+    return f"no {', '.join(absent)} here" if absent else None
+
+
+def in_python(label, *options):
+    command = [
+        sys.executable,
+        "tools/in_python.py",
+        label,
+        "--build",
+        *options,
+    ]
+    return [*command, "--"]
+
+
+def test_options(label):
+    """How the extension is built for the tests on that interpreter."""
+    debug = ["--debug"] if label.endswith("-dbg") else []
+    return [*debug, "--werror", "--coretest"]
+
+
+def matrix_jobs(pythons):
+    pytest = [
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--ignore=tests/lint",
+    ]
+    for label in get_pythons.LABELS:
+        missing = None if pythons[label] else f"no CPython {label} here"
+        flags = test_options(label)
+        command = in_python(label, *flags)
+        yield Job(
+            "build", f"build {label}", [*command, "--version"], {}, missing
+        )
+        options = ["-X", "dev"] if label.endswith("-dbg") else []
+        run = [*command, *options, *pytest]
+        yield Job("matrix", f"{label} soft", run, {}, missing)
+        yield Job("matrix", f"{label} hard", run, HARD, missing)
+        if label in ("3.14", "3.15"):
+            yield Job("matrix", f"{label} JIT", run, JIT, missing)
+    for label in ("3.12", "3.14"):
+        missing = None if pythons[label] else f"no CPython {label} here"
+        command = in_python(label, "--asan", "--coretest")
+        yield Job(
+            "build",
+            f"build asan {label}",
+            [*command, "--version"],
+            {},
+            missing,
+        )
+        run = [*command, *pytest]
+        yield Job("sanitize", f"asan {label} soft", run, {}, missing)
+        yield Job("sanitize", f"asan {label} hard", run, HARD, missing)
+
+
+def c_job(stage, name, folder, setup, missing=None, environ=None):
+    """Set up a meson build of the C tests, and run them."""
+    meson = str(VENV / "meson")
+    folder = f"build/{folder}"
+    script = f"""
+        test -d {folder} || {meson} setup {folder} -Dextension=false {setup}
+        {meson} test -C {folder} --print-errorlogs
+    """
+    path = {"PATH": f"{VENV}:{os.environ['PATH']}", **(environ or {})}
+    return Job(stage, name, ["bash", "-ec", script], path, missing)
+
+
+def all_jobs():
+    pythons = {label: get_pythons.find(label) for label in get_pythons.LABELS}
+    yield Job("lint", "lint", ["make", "lint-fast"])
+    yield Job("user", "make test", ["make", "test-py", "test-c"])
+    yield Job("user", "make demo", ["make", "demo"])
+    yield from matrix_jobs(pythons)
+    out = "build/py/clang"
+    clang = [sys.executable, "tools/quickbuild.py", sys.executable, out]
+    clang += ["--werror", "--coretest"]
+    yield Job("build", "build clang", clang, {"CC": "clang"}, lacks("clang"))
+    yield c_job(
+        "sanitize",
+        "C tests asan",
+        "c-asan",
+        "--buildtype=debug -Dcheck=true -Db_sanitize=address,undefined",
+    )
+    yield c_job(
+        "sanitize",
+        "C tests tsan",
+        "c-tsan",
+        "--buildtype=debug -Dcheck=true -Db_sanitize=thread",
+    )
+    yield c_job(
+        "sanitize",
+        "C tests -O2",
+        "c-release",
+        "--buildtype=release -Db_ndebug=true",
+    )
+    yield c_job(
+        "sanitize",
+        "C tests aarch64",
+        "c-aarch64",
+        "--buildtype=debugoptimized --cross-file tools/aarch64.ini",
+        lacks("aarch64-linux-gnu-gcc", "qemu-aarch64"),
+    )
+    run = [sys.executable, "tests/c/run.py"]
+    yield Job("sanitize", "C tests ucontext", [*run, "--ucontext"])
+    valgrind = lacks("valgrind")
+    yield Job(
+        "sanitize", "C tests valgrind", [*run, "--valgrind"], {}, valgrind
+    )
+    yield Job("extra", "format, stubs", ["make", "lint-slow"])
+
+
+def print_table(jobs):
+    print()
+    width = max(len(job.name) for job in jobs)
+    head = f"{'job':{width}}  passed failed skipped    time  result"
+    print(head + "\n" + "-" * len(head))
+    for job in jobs:
+        counts = f"{job.passed:6} {job.failed:6} {job.skipped:7}"
+        print(
+            f"{job.name:{width}}  {counts} {job.seconds:5.0f} s  {job.status}"
+        )
+
+
+def choose(jobs, only):
+    if not only:
+        return jobs
+    chosen = [
+        j for j in jobs if any((j.name + "\n").startswith(o) for o in only)
+    ]
+    chosen += [j for j in jobs if j.stage in only and j not in chosen]
+    return sorted(chosen, key=lambda job: STAGES.index(job.stage))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--only", nargs="+", default=[])
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    jobs = sorted(all_jobs(), key=lambda job: STAGES.index(job.stage))
+    jobs = choose(jobs, options.only)
+    if options.list:
+        for job in jobs:
+            print(f"{job.stage:9} {job.name:20} {job.missing or ''}".rstrip())
+        return
+    LOGS.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + BUDGET
+    for stage in STAGES:
+        members = [job for job in jobs if job.stage == stage]
+        # Builds use all processors themselves; the user's way is timed.
+        width = (
+            1 if stage in ("lint", "user", "build") else os.cpu_count() or 1
+        )
+        with concurrent.futures.ThreadPoolExecutor(min(width, 2)) as pool:
+            list(pool.map(lambda job: job.run(deadline), members))
+        if stage in GATES and any(job.failed for job in members):
+            print(f"stopped after {stage}: mend this first")
+            break
+    print_table(jobs)
+    passed, failed, skipped = (
+        sum(getattr(job, word) for job in jobs)
+        for word in ("passed", "failed", "skipped")
+    )
+    print(f"\n{passed} passed, {failed} failed, {skipped} skipped", flush=True)
+    sys.exit(failed > 0 or passed == 0)
+
+
+if __name__ == "__main__":
+    main()
