@@ -164,7 +164,17 @@ def test_dropped_tasklet_may_save_itself(log):
     assert log == ["lives"] and not saved[0].alive
 
 
-def test_dropped_tasklet_that_refuses_to_die_does_not_hang(log):
+class Plain(stackless.tasklet):
+    pass
+
+
+class WithDel(stackless.tasklet):
+    def __del__(self):
+        super().__del__()
+
+
+@pytest.mark.parametrize("type_", [stackless.tasklet, Plain, WithDel])
+def test_dropped_tasklet_that_refuses_to_die_does_not_hang(log, type_):
     def body():
         while True:
             try:
@@ -174,12 +184,46 @@ def test_dropped_tasklet_that_refuses_to_die_does_not_hang(log):
                 if len(log) > 1000:
                     return
 
-    t = started(body)
+    t = type_(body)()
+    stackless.run()
+    number = id(t)
     del t
-    assert 1 <= len(log) <= 1000
-    gc.collect()
+    assert len(log) == 10
+    assert [id(t) for t in gc.garbage] == [number]
     while gc.garbage:
         gc.garbage.pop().kill()
+    assert len(log) == 1001
+
+
+@pytest.mark.parametrize("hard", [False, True])
+@pytest.mark.parametrize("type_", [stackless.tasklet, Plain, WithDel])
+def test_dropped_tasklet_that_is_saved_is_killed_when_dropped_again(
+    log, type_, hard
+):
+    saved = []
+
+    def body():
+        me = weakref.ref(stackless.getcurrent())
+        while len(log) < 4:
+            try:
+                through_c(pause) if hard else pause()
+            except TaskletExit:
+                log.append("killed")
+                saved.append(me())
+
+    t = type_(body)()
+    stackless.run()
+    del t
+    assert len(log) == 1
+    saved.clear()
+    assert len(log) == 2
+    saved[0].run()
+    assert len(log) == 2
+    saved.clear()
+    assert len(log) == 3
+    saved.clear()
+    assert len(log) == 4
+    assert not saved[0].alive
 
 
 def test_dropped_tasklet_is_not_killed_while_others_hold_it(log):

@@ -1,256 +1,162 @@
-"""Allocation failure at every allocation of every operation."""
-import sys, gc, faulthandler
-faulthandler.enable(); faulthandler.dump_traceback_later(80, exit=True)
-import _testcapi, stackless, contextvars
-S=stackless
-only=sys.argv[1:]
-S.tasklet(lambda:None)(); S.run()
-def cleanup():
-    for t in S.all_tasklets():
-        if not t.is_main and t.alive:
-            try: t.kill()
-            except BaseException as e: pass
-def call(f): f()
-def notrace(*a): pass
-def through_c(f): return sorted([f],key=call)
-def op_schedule():
-    t=S.tasklet(len)("x")
-    yield
-    S.schedule()
-def op_schedule_hard():
-    t=S.tasklet(lambda: through_c(S.schedule))(); 
-    yield
-    S.run()
-def op_schedule_remove():
-    t=S.tasklet(S.schedule_remove)(None)
-    yield
-    S.run()
-def op_new():
-    yield
-    t=S.tasklet(len)
-def op_call():
-    t=S.tasklet(len)
-    yield
-    t("x"); S.run()
-def op_callkw():
-    def f(a,*,k): pass
-    t=S.tasklet(f)
-    yield
-    t(1,k=2); S.run()
-def op_bind():
-    t=S.tasklet()
-    yield
-    t.bind(len,("x",)); t.insert(); S.run()
-def op_bindmethod():
-    t=S.tasklet()
-    yield
-    t.bind([].append,("x",)).run(); 
-def op_send_wait():
-    c=S.channel(); 
-    yield
-    S.tasklet(c.send)(1); S.schedule(); assert c.receive()==1
-def op_recv_wait():
-    c=S.channel(); t=S.tasklet(c.receive)()
-    yield
-    S.run(); c.send(2)
-def op_send_nobody():
-    c=S.channel()
-    yield
-    try: c.send(1)
-    except RuntimeError: pass
-def op_iter():
-    c=S.channel(); S.tasklet(c.send)(1)
-    yield
-    next(c)
-def op_kill():
-    c=S.channel(); t=S.tasklet(c.receive)(); S.run()
-    yield
-    t.kill(); assert not t.alive
-def op_kill_pending():
-    c=S.channel(); t=S.tasklet(c.receive)(); S.run()
-    yield
-    t.kill(pending=True); S.run(); 
-def op_kill_hard():
-    c=S.channel(); t=S.tasklet(through_c)(c.receive); S.run()
-    yield
-    t.kill(); assert not t.alive
-def op_throw():
-    c=S.channel(); t=S.tasklet(c.receive)(); S.run()
-    yield
-    try: t.throw(KeyError,1)
-    except KeyError: pass
-def op_sendexc():
-    c=S.channel(); t=S.tasklet(c.receive)(); S.run()
-    yield
-    try: c.send_exception(KeyError,1); S.run()
-    except KeyError: pass
-def op_sendthrow():
-    c=S.channel(); t=S.tasklet(c.receive)(); S.run()
-    yield
-    try: c.send_throw(KeyError,1); S.run()
-    except KeyError: pass
-def op_error_end():
-    def f(): raise KeyError
-    t=S.tasklet(f)()
-    yield
-    try: S.run()
-    except KeyError: pass
-def op_error_handler():
-    def f(): raise KeyError
-    t=S.tasklet(f)(); S.set_error_handler(lambda *a: None)
-    yield
-    S.run()
-def op_frames():
-    c=S.channel(); t=S.tasklet(c.receive)(); S.run()
-    yield
-    (t.frame and t.frame.f_locals); repr(t); t.cstate; t.name; t.created_at; t.context_id; t.recursion_depth; S.all_tasklets(); S.get_stats(); S.getthreads(); S.get_thread_info(); t.waiting_for
-def op_drop():
-    def f():
-        try: S.schedule_remove(None)
-        finally: pass
-    t=S.tasklet(f)(); S.run()
-    yield
-    del t
-def op_drop_hard():
-    t=S.tasklet(through_c)(lambda: S.schedule_remove(None)); S.run()
-    yield
-    del t
-def op_unbind():
-    def f(): S.schedule_remove(None)
-    t=S.tasklet(f)(); S.run()
-    fr=t.frame
-    yield
-    t.bind(None); fr.f_locals
-def op_unbind_gen():
-    def g(): yield S.schedule_remove(None)
-    gg=[]
-    def f():
-        x=g(); gg.append(x)
-        for i in x: pass
-    for i in range(3):
-        t=S.tasklet(f)(); S.run(); 
-        if i<2: t.kill()
-    yield
-    try: t.bind(None)
-    except RuntimeError: pass
-    gg.clear()
-def op_trace():
-    c=S.channel(); t=S.tasklet(c.receive)()
-    sys.settrace(notrace)
-    yield
-    S.run(); c.send(1); S.run()
-def op_settrace_after():
-    c=S.channel(); t=S.tasklet(c.receive)(); S.run()
-    yield
-    sys.settrace(notrace)
-    c.send(1); S.run()
-def op_callback():
-    S.set_schedule_callback(lambda a,b:None); S.set_channel_callback(lambda *a:None)
-    c=S.channel(); t=S.tasklet(c.receive)()
-    yield
-    S.run(); c.send(1)
-def op_gc():
-    def f():
-        x=[]; x.append(x); c=S.channel(); me=S.getcurrent()
-        c.receive()
-    t=S.tasklet(f)(); S.run()
-    del t
-    yield
-    gc.collect(); S.run()
-def op_gc_hard():
-    def f():
-        c=S.channel(); me=S.getcurrent()
-        through_c(c.receive)
-    t=S.tasklet(f)(); S.run()
-    del t
-    yield
-    gc.collect(); S.run()
-def op_gc_gen():
-    def g():
-        me=S.getcurrent(); c=S.channel()
-        yield c.receive()
-    def f():
-        for x in g(): pass
-    for i in range(3):
-        t=S.tasklet(f)(); S.run()
-    del t
-    yield
-    gc.collect(); S.run()
-def op_ctx():
-    v=contextvars.ContextVar('v'); 
-    def f(): v.set(1); S.schedule(); assert v.get()==1
-    t=S.tasklet(f)()
-    yield
-    S.run()
-def op_deadlock():
-    c=S.channel(); L=[S.tasklet(c.receive)() for i in range(3)]
-    S.run()
-    yield
-    try: S.channel().receive()
-    except RuntimeError: pass
-def op_switch():
-    me=S.getcurrent()
-    t=S.tasklet(lambda: me.insert())()
-    yield
-    t.switch()
-def op_deep():
-    def r(n): 
-        if n: r(n-1)
-        else: S.schedule()
-    t=S.tasklet(r)(100)
-    yield
-    S.run()
-def op_watch():
-    def f(): S.run()
-    L=[S.tasklet(f)() for i in range(12)]
-    yield
-    S.run()
-def op_exc_context():
-    def f():
-        try: 1/0
-        except ZeroDivisionError:
-            S.schedule()
-    S.tasklet(f)()
-    yield
-    S.run()
-def op_finexc():
-    def f():
-        try: S.schedule_remove(None)
-        finally: raise KeyError
-    t=S.tasklet(f)(); S.run()
-    yield
-    del t
-def sane(): S.schedule(); through_c(S.schedule)
-unr=[]
-sys.unraisablehook=lambda u: None
-ops={k[3:]:v for k,v in list(globals().items()) if k.startswith('op_')}
-for name,op in ops.items():
-    if only and name not in only: continue
-    if name in ("trace", "settrace_after") and sys.version_info[:2] == (3, 12): continue  # traces this loop too
-    last=0
-    for n in range(0,150):
-        g=op(); next(g)
-        failed=None
-        sys.stdout.flush()
+"""Refuse memory at each request for it that an operation makes, one by one.
+
+    python tests/stress/nomem_program.py [OPERATION ...]
+
+The operations are those of tests/operations.py.  Such an operation raises
+MemoryError or does what it should, and all is sane afterwards.  What is not
+so is printed as BAD; the exit status tells.
+"""
+
+import contextlib
+import faulthandler
+import os
+import pathlib
+import sys
+
+import _testcapi
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import operations  # noqa: E402
+import stackless  # noqa: E402
+
+try:
+    from stackless import _coretest
+except ImportError:  # in tests of an installed stackless
+    _coretest = None
+
+SECONDS = 110
+# An operation is through with when so many attempts in a row changed nothing.
+UNDISTURBED = 50
+MOST_ATTEMPTS = 500
+
+VERSION = sys.version_info[:2]
+DEBUG = hasattr(sys, "gettotalrefcount")  # a debug build of Python
+# What CPython gets wrong without memory, and without stackless too.  It
+#   crashes if there is none for a generator expression;
+#   goes on with code that is half instrumented, if there is none for tracing;
+#   loses an exception, if there is none for the frame object of a caller.
+TRACING = {"set_trace_functions", "trace_tasklet", "profile_tasklet"}
+UNWINDING = {
+    "callbacks_that_fail",
+    "collect_cycle_in_c",
+    "collect_cycle_in_generator",
+    "coroutine",
+    "drop_in_c",
+    "kill_in_c",
+    "raise_exception",
+    "switch_while_handling",
+}
+CRASHES = {"print_stacks"}
+if DEBUG and VERSION < (3, 14):
+    CRASHES |= UNWINDING
+if DEBUG and VERSION >= (3, 13):
+    CRASHES |= TRACING
+if VERSION >= (3, 15):
+    CRASHES |= {"trace", "trace_later", *TRACING}
+LOST = [
+    "Missing frame when calling",
+    "error return without exception set",
+    "returned NULL without setting an exception",
+]
+
+bad = 0
+unraisable = None  # the last one
+
+
+def report(name, number, *what):
+    global bad
+    bad += 1
+    print("BAD", name, number, *what, flush=True)
+
+
+def remember(hint):
+    """An unraisable hook that needs no memory.
+
+    Operations fail with KeyError on purpose.
+    """
+    global unraisable
+    if hint.exc_type is not KeyError:
+        unraisable = hint.exc_value
+
+
+def attempt(name, number):
+    """Run it with the request of this number refused.
+
+    Returns what it raised, or None.
+    """
+    running = operations.OPERATIONS[name]()
+    next(running)
+    error = None
+    try:
+        _testcapi.set_nomemory(number, number + 1)
         try:
-            _testcapi.set_nomemory(n,n+1)
-            try: next(g)
-            finally: _testcapi.remove_mem_hooks()
-        except StopIteration: pass
-        except MemoryError: failed=1
-        except BaseException as e: failed=e; print(name,n,'ODD',type(e),e)
-        _testcapi.remove_mem_hooks()
-        del g
-        sys.settrace(None); S.set_schedule_callback(None); S.set_channel_callback(None); S.set_error_handler(None)
-        assert S.getcurrent().is_main, (name,n)
-        cleanup()
-        gc.collect()
-        try: S.run()
-        except MemoryError: pass
-        # afterwards all is sane
-        S.tasklet(sane)(); S.run()
-        left=[t for t in S.all_tasklets() if not t.is_main and t.alive]
-        if left or S.getruncount()!=1: print(name,n,'LEFT',left,S.getruncount()); cleanup()
-        if failed: last=n
-    print(name,'last failing',last,flush=True)
-print('END')
+            next(running, None)
+        finally:
+            _testcapi.remove_mem_hooks()
+    except BaseException as raised:
+        error = raised.with_traceback(None)
+    return error
+
+
+def is_fault(error):
+    """Whether an operation must not raise this for want of memory."""
+    if isinstance(error, SystemError):
+        return not any(lost in str(error) for lost in LOST)
+    return error is not None and not isinstance(error, MemoryError)
+
+
+def sane():
+    stackless.schedule()
+    operations.through_c(stackless.schedule)
+
+
+def examine(name, number):
+    """See that the scheduler works as ever."""
+    if not stackless.getcurrent().is_main:
+        report(name, number, "main is not current")
+    operations.clean()
+    tasklet = operations.started(sane)
+    if tasklet.alive:
+        report(name, number, "the next tasklet does not end")
+    left = operations.alive()
+    if left or stackless.getruncount() != 1:
+        report(name, number, "left", left, stackless.getruncount())
+    if _coretest:
+        _coretest.check()
+
+
+def attack(name):
+    """Return the number of the last request whose refusal was noticed."""
+    global unraisable
+    last = 0
+    for number in range(MOST_ATTEMPTS):
+        error = attempt(name, number)
+        if is_fault(error):
+            report(name, number, "raised", repr(error))
+        if is_fault(unraisable):
+            report(name, number, "did not raise", repr(unraisable))
+        if error or unraisable:
+            last = number
+        error = unraisable = None
+        examine(name, number)
+        if number - last > UNDISTURBED:
+            break
+    return last
+
+
+def main():
+    faulthandler.enable()
+    faulthandler.dump_traceback_later(SECONDS, exit=True)
+    sys.unraisablehook = remember
+    if os.environ.get("STACKLESS_TEST_HARD", "0") not in ("", "0"):
+        stackless.enable_softswitch(False)
+    for name in sys.argv[1:] or operations.OPERATIONS:
+        if name not in CRASHES:
+            print(name, attack(name), flush=True)
+    print("END", bad)
+    return bad > 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -211,3 +211,39 @@ def test_killing_all_at_exit_takes_linear_time():
         return float(out)
 
     assert seconds(40000) < 10 * seconds(10000) + 0.05
+
+
+def test_kill_by_the_collector_after_a_tracer_has_gone():
+    out = run("""
+        import gc
+
+        def trace(*args):
+            pass
+
+        def work(channel):
+            sys.settrace(trace)
+            channel.send(1)
+            stackless.run()
+
+        def cycle():
+            channel = stackless.channel()
+            me = stackless.getcurrent()
+            channel.receive()
+
+        for i in range(2):
+            channel = stackless.channel()
+            tasklet = stackless.tasklet(channel.receive)()
+            stackless.run()
+            work(channel)
+            sys.settrace(None)
+        gc.collect()
+        stackless.run()
+        gc.collect()
+        for i in range(2):
+            stackless.tasklet(cycle)()
+            stackless.run()
+            gc.collect()
+            stackless.run()
+        print("fine")
+    """)
+    assert out == "fine\n"

@@ -129,6 +129,7 @@ def test_types_are_checked():
 
 
 def test_tasklets_are_counted():
+    gc.collect()
     (before,) = stats("tasklets")
     tasks = [stackless.tasklet() for _ in range(5)]
     assert stats("tasklets") == (before + 5,)

@@ -728,7 +728,7 @@ module_free(void *module)
 {
     slp_state *s = slp_state_of(module);
     if (s != NULL && s->interp != NULL) {
-        s->finalizing = true;
+        slp_state_gone(s);
     }
 }
 

@@ -234,9 +234,11 @@ slp_instrumentation_changed(PyThreadState *ts, uintptr_t seen)
     return SLP_INSTRUMENTATION_VERSION(ts) != seen;
 }
 typedef slp_frame *(*slp_next_chain)(void *arg, slp_frame **bottom);
-/* Bring all chains that `next` yields up to date; -1 with an exception. */
+/* Bring all chains that `next` yields up to date, and the dispatcher where
+   tools see it; -1 with an exception. */
 SLP_INTERNAL int slp_instrument(PyThreadState *ts, slp_next_chain next,
-                                void *arg, uintptr_t *seen);
+                                void *arg, PyObject *dispatcher,
+                                uintptr_t *seen);
 
 /* 3.11 fires trace and profile functions where no code of ours may be seen.
    off: in the first half of a switch; on: the user's code follows.

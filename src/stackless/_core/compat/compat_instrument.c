@@ -11,7 +11,8 @@
 
 int
 slp_instrument(PyThreadState *Py_UNUSED(ts), slp_next_chain Py_UNUSED(next),
-               void *Py_UNUSED(arg), uintptr_t *seen)
+               void *Py_UNUSED(arg), PyObject *Py_UNUSED(dispatcher),
+               uintptr_t *seen)
 {
     *seen = 0;
     return 0;
@@ -21,12 +22,19 @@ slp_instrument(PyThreadState *Py_UNUSED(ts), slp_next_chain Py_UNUSED(next),
 
 /* 3.15 exports the function that does it for one code object. */
 static int
+instrument_code(PyThreadState *ts, PyCodeObject *code)
+{
+    return code->co_flags & CO_NO_MONITORING_EVENTS
+               ? 0
+               : _Py_Instrument(code, ts->interp);
+}
+
+static int
 instrument_chain(PyThreadState *ts, slp_frame *f, slp_frame *bottom)
 {
     for (; f != NULL; f = f->previous) {
         if (slp_frame_is_python(f)
-            && !(slp_frame_code(f)->co_flags & CO_NO_MONITORING_EVENTS)
-            && _Py_Instrument(slp_frame_code(f), ts->interp) < 0) {
+            && instrument_code(ts, slp_frame_code(f)) < 0) {
             return -1;
         }
         if (f == bottom) {
@@ -38,8 +46,13 @@ instrument_chain(PyThreadState *ts, slp_frame *f, slp_frame *bottom)
 
 int
 slp_instrument(PyThreadState *ts, slp_next_chain next, void *arg,
-               uintptr_t *seen)
+               PyObject *dispatcher, uintptr_t *seen)
 {
+    /* Idle dispatchers are in no chain. */
+    PyObject *code = PyFunction_GET_CODE(dispatcher);
+    if (instrument_code(ts, (PyCodeObject *)code) < 0) {
+        return -1;
+    }
     /* The running one, too: it may have arrived just now. */
     slp_frame *f = SLP_FRAME(ts), *bottom = NULL;
     do {
@@ -95,7 +108,7 @@ shield_disabled_events(PyThreadState *ts)
 
 int
 slp_instrument(PyThreadState *ts, slp_next_chain next, void *arg,
-               uintptr_t *seen)
+               PyObject *Py_UNUSED(dispatcher), uintptr_t *seen)
 {
     PyObject *monitoring = PySys_GetObject("monitoring");
     PyObject *restart = monitoring ? PyObject_GetAttrString(monitoring,

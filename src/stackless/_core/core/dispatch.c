@@ -464,7 +464,9 @@ slp_update_instrumentation(slp_thread *st)
     slp_state *s = st->state;
     slp_task *pos = &s->all;
     PyObject *exc = slp_take_exc();
-    if (slp_instrument(st->ts, next_suspended, &pos, &s->instrumented) < 0) {
+    if (slp_instrument(st->ts, next_suspended, &pos, s->dispatcher,
+                       &s->instrumented)
+        < 0) {
         PyErr_WriteUnraisable((PyObject *)st->current);
     }
     if (exc != NULL) {
@@ -530,6 +532,10 @@ slp_resume(slp_thread *st)
     if (SLP_UNLIKELY(me->guarded)) {
         me->guarded = 0;
         slp_frames_unguard(SLP_FRAME(st->ts), st->running->dispatcher);
+    }
+    if (SLP_UNLIKELY(me->survived)) {
+        me->survived = 0;
+        slp_gc_unfinalize((PyObject *)me);
     }
     if (SLP_UNLIKELY(me->watchdog)) {
         slp_watchdog_leave(st, me);

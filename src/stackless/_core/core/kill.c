@@ -29,10 +29,10 @@ bury(slp_task *t)
     }
     t->exc.previous_item = NULL;
     t->bombed = 0;
-    if (t->doomed) {
-        t->doomed = 0;
+    if (t->doomed && t->thread != NULL) {
         t->thread->doomed--;
     }
+    t->doomed = 0;
     Py_CLEAR(t->exc.exc_value);
     Py_CLEAR(t->func);
     Py_CLEAR(t->args);
@@ -133,6 +133,29 @@ new_tasklet_exit(slp_state *s)
     return exc;
 }
 
+/* What the current tasklet was given last: it may be in the middle of an
+   operation of its own when others are killed on its way. */
+typedef struct {
+    PyObject *tempval;
+    bool bombed;
+} given;
+
+static given
+put_aside(slp_task *me)
+{
+    given aside = {me->tempval, me->bombed};
+    me->tempval = NULL;
+    me->bombed = 0;
+    return aside;
+}
+
+static void
+put_back(slp_task *me, given aside)
+{
+    Py_XSETREF(me->tempval, aside.tempval);
+    me->bombed = aside.bombed;
+}
+
 /* Kill t now; the caller goes on when t has ended or blocked.  An exception
    that reaches the caller is left set (-1). */
 static int
@@ -140,18 +163,13 @@ kill_now(slp_thread *st, slp_task *t)
 {
     slp_entry e = {.gate = NULL};
     slp_task *me = st->current;
-    /* The caller may be in the middle of an operation of its own. */
-    PyObject *tempval = me->tempval;
-    bool bombed = me->bombed;
-    me->tempval = NULL;
-    me->bombed = 0;
+    given aside = put_aside(me);
     PyObject *exc = new_tasklet_exit(st->state);
     PyObject *v = exc ? slp_outcome(st, slp_task_throw(st, &e, t, exc, false))
                       : NULL;
     int r = v == NULL ? -1 : 0;
     Py_XDECREF(v);
-    Py_XSETREF(me->tempval, tempval);
-    me->bombed = bombed;
+    put_back(me, aside);
     return r;
 }
 
@@ -187,30 +205,46 @@ kill_later(slp_task *t)
     (void)Py_AddPendingCall(reap_pending, NULL);
 }
 
+/* Run t, which is in the ring with an exception in its way.  1: done;
+   0: not now; -1: an exception that is for the current tasklet. */
+static int
+reap_one(slp_thread *st, slp_task *t)
+{
+    slp_entry e = {.gate = NULL};
+    slp_task *me = st->current;
+    t->doomed = 0;
+    st->doomed--;
+    slp_ring_remove(st, t);
+    slp_ring_before(st, me, t);
+    given aside = put_aside(me);
+    int r = slp_task_run(st, &e, t);
+    if (r < 0) {
+        slp_failed(st);
+        PyErr_Clear(); /* gone meanwhile, or its turn comes later */
+        r = 0;
+    }
+    else {
+        PyObject *v = slp_resume(st);
+        r = v == NULL ? -1 : 1;
+        Py_XDECREF(v);
+    }
+    put_back(me, aside);
+    return r;
+}
+
 int
 slp_reap(slp_thread *st)
 {
-    slp_entry e = {.gate = NULL};
     slp_task *t = st->current->prev;
     while (st->doomed > 0 && t != st->current) {
         if (!t->doomed) {
             t = t->prev;
             continue;
         }
-        t->doomed = 0;
-        st->doomed--;
-        slp_ring_remove(st, t);
-        slp_ring_before(st, st->current, t);
-        if (slp_task_run(st, &e, t) < 0) {
-            slp_failed(st);
-            PyErr_Clear(); /* gone meanwhile, or its turn comes later */
-            return 0;
+        int r = reap_one(st, t);
+        if (r <= 0) {
+            return r;
         }
-        PyObject *v = slp_resume(st);
-        if (v == NULL) {
-            return -1;
-        }
-        Py_DECREF(v);
         t = st->current->prev;
     }
     return 0;
@@ -230,35 +264,48 @@ give_up(slp_task *t)
     Py_XDECREF(gc);
 }
 
+/* Kill t, which nobody can reach.  false: it is not suspended somewhere for
+   ever, or it is none of our business any more. */
+static bool
+kill_unreachable(slp_task *t)
+{
+    slp_thread *owner = t->thread, *st = slp_thread_peek();
+    if (t->life != SLP_STARTED || owner->current == t) {
+        return false;
+    }
+    if (t->kills >= MAX_KILLS) {
+        give_up(t);
+        return false;
+    }
+    t->kills++;
+    if (st != owner || !may_switch_now(st)) {
+        kill_later(t);
+        return false;
+    }
+    if (kill_now(st, t) < 0) {
+        if (t->life == SLP_STARTED && t->place == SLP_FLOATING) {
+            PyErr_Clear(); /* no memory for the switch */
+            kill_later(t);
+            return false;
+        }
+        PyErr_WriteUnraisable((PyObject *)t);
+    }
+    return t->life == SLP_STARTED && t->place == SLP_FLOATING;
+}
+
 void
 slp_task_finalize(slp_task *t)
 {
-    slp_thread *owner = t->thread;
-    if (t->life != SLP_STARTED || t->is_main || owner == NULL
-        || owner->state->finalizing || owner->current == t) {
+    if (t->life != SLP_STARTED || t->is_main || t->thread == NULL
+        || t->thread->state->finalizing) {
         return;
     }
     PyObject *pending = slp_take_exc();
-    if (t->kills >= MAX_KILLS) {
-        give_up(t);
+    /* One that survives is unreachable again, if nobody took it. */
+    Py_ssize_t references = Py_REFCNT(t);
+    while (kill_unreachable(t) && Py_REFCNT(t) <= references) {
     }
-    else {
-        slp_thread *st = slp_thread_peek();
-        t->kills++;
-        slp_gc_unfinalize((PyObject *)t);
-        if (st != owner || !may_switch_now(st)) {
-            kill_later(t);
-        }
-        else if (kill_now(st, t) < 0) {
-            if (t->life == SLP_STARTED && t->place == SLP_FLOATING) {
-                PyErr_Clear(); /* no memory for the switch */
-                kill_later(t);
-            }
-            else {
-                PyErr_WriteUnraisable((PyObject *)t);
-            }
-        }
-    }
+    t->survived = t->life == SLP_STARTED;
     if (pending != NULL) {
         slp_raise(pending);
     }

@@ -258,13 +258,15 @@ check_runnable(slp_thread *st, slp_task *t, const char *what)
     return slp_task_own(st, t, what);
 }
 
-int
-slp_task_run(slp_thread *st, slp_entry *e, slp_task *t)
+/* Run t at once; the current tasklet stays behind it in the ring, or leaves
+   it. */
+static int
+run_now(slp_thread *st, slp_entry *e, slp_task *t, bool leave)
 {
     slp_task *me = st->current;
     set_outcome(me, NULL);
     for (;;) {
-        if (check_runnable(st, t, "run") < 0) {
+        if (check_runnable(st, t, leave ? "switch to" : "run") < 0) {
             return -1;
         }
         if (t == me) {
@@ -280,6 +282,10 @@ slp_task_run(slp_thread *st, slp_entry *e, slp_task *t)
         if (t->place == SLP_FLOATING) {
             Py_INCREF(t);
             slp_ring_before(st, me, t);
+        }
+        if (leave) {
+            slp_ring_remove(st, me);
+            drop_later(st, me);
         }
         slp_switch(st, e, t);
         return 0;
@@ -287,33 +293,15 @@ slp_task_run(slp_thread *st, slp_entry *e, slp_task *t)
 }
 
 int
+slp_task_run(slp_thread *st, slp_entry *e, slp_task *t)
+{
+    return run_now(st, e, t, false);
+}
+
+int
 slp_task_switch(slp_thread *st, slp_entry *e, slp_task *t)
 {
-    slp_task *me = st->current;
-    set_outcome(me, NULL);
-    for (;;) {
-        if (check_runnable(st, t, "switch to") < 0) {
-            return -1;
-        }
-        if (t == me) {
-            return 0;
-        }
-        int r = slp_switch_prepare(st, e, t);
-        if (r > 0) {
-            continue;
-        }
-        if (r < 0) {
-            return -1;
-        }
-        if (t->place == SLP_FLOATING) {
-            Py_INCREF(t);
-            slp_ring_before(st, me, t);
-        }
-        slp_ring_remove(st, me);
-        drop_later(st, me);
-        slp_switch(st, e, t);
-        return 0;
-    }
+    return run_now(st, e, t, true);
 }
 
 int

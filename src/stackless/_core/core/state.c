@@ -14,6 +14,7 @@
 
 SLP_TLS slp_thread *slp_this_thread;
 static slp_thread *unused_threads; /* under the GIL */
+static slp_state *published;       /* NULL again when its module is freed */
 
 /* ---- module state -------------------------------------------------------- */
 
@@ -48,12 +49,35 @@ slp_state_publish(slp_state *s)
     }
     int r = PyDict_SetItemString(dict, STATE_KEY, capsule);
     Py_DECREF(capsule);
+    if (r == 0) {
+        published = s;
+    }
     return r;
+}
+
+/* At the very end of the interpreter the module may go before tasklets. */
+void
+slp_state_gone(slp_state *s)
+{
+    s->finalizing = true;
+    if (published == s) {
+        published = NULL;
+        slp_this_thread = NULL;
+    }
+    while (s->all.all_next != &s->all) {
+        slp_task *t = s->all.all_next;
+        s->all.all_next = t->all_next;
+        t->all_next = t->all_prev = t;
+        t->thread = NULL;
+    }
 }
 
 static slp_state *
 find_state(void)
 {
+    if (published == NULL) {
+        return NULL;
+    }
     PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
     PyObject *capsule = dict ? PyDict_GetItemString(dict, STATE_KEY) : NULL;
     return capsule ? PyCapsule_GetPointer(capsule, STATE_KEY) : NULL;
@@ -163,7 +187,7 @@ keeper_dealloc(PyObject *self)
 {
     slp_thread *st = ((keeper *)self)->thread;
     PyTypeObject *type = Py_TYPE(self);
-    if (st != NULL) {
+    if (st != NULL && published == st->state) {
         /* The last tasklet may take the module, and so the state, along. */
         PyObject *module = Py_NewRef(st->state->module);
         slp_thread **link = &st->state->threads;

@@ -46,6 +46,9 @@ SLP_INTERNAL void slp_state_clear(slp_state *s);
 /* Registers what lets threads find the state; -1 with an exception. */
 SLP_INTERNAL int slp_state_publish(slp_state *s);
 
+/* Called when the module's memory goes. */
+SLP_INTERNAL void slp_state_gone(slp_state *s);
+
 /* The calling OS thread's scheduler as far as it is known; look at it through
    the functions below.  SLP_TLS: no call is needed to find it. */
 SLP_INTERNAL extern SLP_TLS slp_thread *slp_this_thread;

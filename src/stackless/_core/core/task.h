@@ -68,6 +68,7 @@ typedef struct slp_task {
     unsigned gated : 1;    /* hard: left through a point */
     unsigned guarded : 1;  /* see slp_frames_guard() */
     unsigned doomed : 1;   /* killed by the collector, in the ring */
+    unsigned survived : 1; /* its finalizer: to be called again */
 } slp_task;
 
 /* Tasklets that wait for the same thing, oldest first. */

@@ -141,10 +141,10 @@ static PyObject *
 get_cstate(PyObject *self, void *Py_UNUSED(closure))
 {
     slp_task *t = TASK(self);
-    if (t->carrier == NULL && !is_current(t)) {
+    slp_state *s = slp_state_peek();
+    if ((t->carrier == NULL && !is_current(t)) || s == NULL) {
         Py_RETURN_NONE;
     }
-    slp_state *s = slp_state_peek();
     size_t used = t->carrier ? slp_carrier_used(t->carrier) : 0;
     return PyObject_CallFunction((PyObject *)s->cstack_type, "Oin", self,
                                  slp_tasklet_nesting(t), (Py_ssize_t)used);
@@ -179,8 +179,8 @@ static PyObject *
 get_tempval(PyObject *self, void *Py_UNUSED(closure))
 {
     slp_task *t = TASK(self);
-    if (t->bombed) {
-        slp_state *s = slp_state_peek();
+    slp_state *s = slp_state_peek();
+    if (t->bombed && s != NULL) {
         PyObject *tb = PyException_GetTraceback(t->tempval);
         PyObject *bomb = PyObject_CallFunction((PyObject *)s->bomb_type, "OOO",
                                                Py_TYPE(t->tempval), t->tempval,

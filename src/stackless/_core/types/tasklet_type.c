@@ -116,7 +116,12 @@ tasklet_dealloc(PyObject *self)
 {
     slp_task *t = (slp_task *)self;
     PyTypeObject *type = Py_TYPE(self);
-    if (type->tp_dealloc == tasklet_dealloc
+    /* subtype_dealloc() calls the finalizer of a subclass, but once only. */
+    bool again = t->survived && t->life == SLP_STARTED;
+    if (again) {
+        slp_gc_unfinalize(self);
+    }
+    if ((again || type->tp_dealloc == tasklet_dealloc)
         && PyObject_CallFinalizerFromDealloc(self) < 0) {
         return;
     }

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Frames whose slots are plain references: CPython 3.11 to 3.13.  The
+   version's header names SLP_CODE_FIELD and SLP_FUNCTION_FIELD. */
+#ifndef SLP_COMPAT_PLAIN_H
+#define SLP_COMPAT_PLAIN_H
+
+static inline PyCodeObject *
+slp_frame_code(slp_frame *f)
+{
+    return (PyCodeObject *)f->SLP_CODE_FIELD;
+}
+
+static inline PyObject *
+slp_frame_function(slp_frame *f)
+{
+    return (PyObject *)f->SLP_FUNCTION_FIELD;
+}
+
+static inline int
+slp_frame_lasti(slp_frame *f)
+{
+    return _PyInterpreterFrame_LASTI(f);
+}
+
+/* ---- slots of a frame: plain references ---------------------------------- */
+
+typedef PyObject *slp_slot;
+
+static inline PyObject *
+slp_slot_peek(slp_slot slot)
+{
+    return slot;
+}
+
+/* The reference that the slot owns, if any. */
+static inline PyObject *
+slp_slot_owned(slp_slot slot)
+{
+    return slot;
+}
+
+static inline void
+slp_slot_clear(slp_slot *slot)
+{
+    Py_CLEAR(*slot);
+}
+
+static inline int
+slp_frame_depth(slp_frame *f)
+{
+    return f->stacktop; /* -1 while the frame runs or is in a C call */
+}
+
+/* ---- frames taken apart: see compat_frame.c ----------------------------- */
+
+static inline PyGenObject *
+slp_frame_generator(slp_frame *f)
+{
+    return _PyFrame_GetGenerator(f);
+}
+
+static inline void
+slp_frame_set_depth(slp_frame *f, int depth)
+{
+    f->stacktop = depth;
+}
+
+/* References of the frame besides its slots, for the collector. */
+static inline PyObject *
+slp_frame_owned_code(slp_frame *f)
+{
+    return (PyObject *)slp_frame_code(f);
+}
+
+static inline PyObject *
+slp_frame_owned_function(slp_frame *f)
+{
+    return slp_frame_function(f);
+}
+
+/* Move the references of a frame that is no longer used, the code's
+   included, to its new place in a frame object. */
+static inline void
+slp_frame_move(slp_frame *f, slp_frame *to)
+{
+    size_t slots = (size_t)slp_frame_depth(f) * sizeof(slp_slot);
+    memcpy(to, f, offsetof(slp_frame, localsplus) + slots);
+}
+
+static inline void
+slp_frame_drop_function(slp_frame *f)
+{
+    Py_CLEAR(f->SLP_FUNCTION_FIELD);
+}
+
+static inline void
+slp_frame_drop_code(slp_frame *f)
+{
+    Py_CLEAR(f->SLP_CODE_FIELD);
+}
+
+#endif

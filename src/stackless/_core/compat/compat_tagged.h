@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Frames whose slots are tagged references: CPython 3.14 and 3.15. */
+#ifndef SLP_COMPAT_TAGGED_H
+#define SLP_COMPAT_TAGGED_H
+
+static inline PyCodeObject *
+slp_frame_code(slp_frame *f)
+{
+    return (PyCodeObject *)PyStackRef_AsPyObjectBorrow(f->f_executable);
+}
+
+static inline PyObject *
+slp_frame_function(slp_frame *f)
+{
+    return PyStackRef_IsNull(f->f_funcobj)
+               ? NULL
+               : PyStackRef_AsPyObjectBorrow(f->f_funcobj);
+}
+
+static inline int
+slp_frame_lasti(slp_frame *f)
+{
+    return _PyInterpreterFrame_LASTI(f);
+}
+
+/* ---- slots of a frame: tagged references --------------------------------- */
+
+typedef _PyStackRef slp_slot;
+
+static inline PyObject *
+slp_slot_peek(slp_slot slot)
+{
+    if (PyStackRef_IsNull(slot) || PyStackRef_IsTaggedInt(slot)) {
+        return NULL;
+    }
+    return PyStackRef_AsPyObjectBorrow(slot);
+}
+
+/* The reference that the slot owns, if any: borrowed slots own none. */
+static inline PyObject *
+slp_slot_owned(slp_slot slot)
+{
+    if (PyStackRef_IsNull(slot) || PyStackRef_IsTaggedInt(slot)
+        || !PyStackRef_RefcountOnObject(slot)) {
+        return NULL;
+    }
+    return PyStackRef_AsPyObjectBorrow(slot);
+}
+
+static inline void
+slp_slot_clear(slp_slot *slot)
+{
+    _PyStackRef old = *slot;
+    *slot = PyStackRef_NULL;
+    PyStackRef_XCLOSE(old);
+}
+
+static inline int
+slp_frame_depth(slp_frame *f)
+{
+    return (int)(f->stackpointer - f->localsplus);
+}
+
+/* ---- frames taken apart: see compat_frame.c ----------------------------- */
+
+static inline PyGenObject *
+slp_frame_generator(slp_frame *f)
+{
+    return _PyGen_GetGeneratorFromFrame(f);
+}
+
+static inline void
+slp_frame_set_depth(slp_frame *f, int depth)
+{
+    f->stackpointer = f->localsplus + depth;
+}
+
+/* References of the frame besides its slots, for the collector. */
+static inline PyObject *
+slp_frame_owned_code(slp_frame *f)
+{
+    return slp_slot_owned(f->f_executable);
+}
+
+static inline PyObject *
+slp_frame_owned_function(slp_frame *f)
+{
+    return slp_slot_owned(f->f_funcobj);
+}
+
+static inline void
+slp_frame_drop_code(slp_frame *f)
+{
+    slp_slot_clear(&f->f_executable);
+}
+
+#endif
