@@ -168,6 +168,25 @@ registers_survive(void)
     }
 }
 
+/* The registers of switch_with_full_registers(): to the compiler, all are read
+   and changed here. */
+#if defined(__aarch64__)
+#    define KEEP_IN_REGISTERS()                                               \
+        do {                                                                  \
+            __asm__ volatile(""                                               \
+                             : "+w"(d8), "+w"(d9), "+w"(d10), "+w"(d11),      \
+                               "+w"(d12), "+w"(d13), "+w"(d14), "+w"(d15));   \
+            __asm__ volatile(""                                               \
+                             : "+r"(x19), "+r"(x20), "+r"(x21), "+r"(x22),    \
+                               "+r"(x23), "+r"(x24), "+r"(x27), "+r"(x28));   \
+        } while (0)
+#elif defined(__x86_64__)
+#    define KEEP_IN_REGISTERS()                                               \
+        __asm__ volatile(""                                                   \
+                         : "+r"(rbx), "+r"(r12), "+r"(r13), "+r"(r14),        \
+                           "+r"(r15))
+#endif
+
 /* The compiler may or may not use a register above; here each callee-saved one
  * gets a value of its own, by hand, on both sides of the switch. */
 static void
@@ -190,19 +209,9 @@ switch_with_full_registers(uint64_t base)
     register uint64_t x24 __asm__("x24") = base + 24;
     register uint64_t x27 __asm__("x27") = base + 27;
     register uint64_t x28 __asm__("x28") = base + 28;
-    __asm__ volatile(""
-                     : "+w"(d8), "+w"(d9), "+w"(d10), "+w"(d11), "+w"(d12),
-                       "+w"(d13), "+w"(d14), "+w"(d15));
-    __asm__ volatile(""
-                     : "+r"(x19), "+r"(x20), "+r"(x21), "+r"(x22), "+r"(x23),
-                       "+r"(x24), "+r"(x27), "+r"(x28));
+    KEEP_IN_REGISTERS();
     fiber_yield();
-    __asm__ volatile(""
-                     : "+w"(d8), "+w"(d9), "+w"(d10), "+w"(d11), "+w"(d12),
-                       "+w"(d13), "+w"(d14), "+w"(d15));
-    __asm__ volatile(""
-                     : "+r"(x19), "+r"(x20), "+r"(x21), "+r"(x22), "+r"(x23),
-                       "+r"(x24), "+r"(x27), "+r"(x28));
+    KEEP_IN_REGISTERS();
     double b = (double)base;
     CHECK(d8 == b + 8 && d9 == b + 9 && d10 == b + 10 && d11 == b + 11);
     CHECK(d12 == b + 12 && d13 == b + 13 && d14 == b + 14 && d15 == b + 15);
@@ -215,11 +224,9 @@ switch_with_full_registers(uint64_t base)
     register uint64_t r13 __asm__("r13") = base + 13;
     register uint64_t r14 __asm__("r14") = base + 14;
     register uint64_t r15 __asm__("r15") = base + 15;
-    __asm__ volatile(""
-                     : "+r"(rbx), "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15));
+    KEEP_IN_REGISTERS();
     fiber_yield();
-    __asm__ volatile(""
-                     : "+r"(rbx), "+r"(r12), "+r"(r13), "+r"(r14), "+r"(r15));
+    KEEP_IN_REGISTERS();
     CHECK(rbx == base + 1 && r12 == base + 12 && r13 == base + 13);
     CHECK(r14 == base + 14 && r15 == base + 15);
 #else

@@ -35,6 +35,16 @@ def pause():
     return stackless.schedule_remove(None)
 
 
+# What main may wait in, by name.
+WAITS = {
+    "run()": stackless.run,
+    "receive": lambda: stackless.channel().receive(),
+    "send": lambda: stackless.channel().send(1),
+    "schedule_remove": pause,
+    "schedule": stackless.schedule,
+}
+
+
 def ring():
     """The runnable tasklets, current first."""
     members = [stackless.current]

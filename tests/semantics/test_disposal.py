@@ -10,8 +10,8 @@ import weakref
 import pytest
 import stackless
 
-from semantics_support import (function_names, pause, paused, run_program,
-                               spawn, started, through_c)
+from semantics_support import (WAITS, function_names, pause, paused,
+                               run_program, spawn, started, through_c)
 
 
 def collect():
@@ -586,11 +586,7 @@ def collect_a_cycle(destructor):
 
 
 SWITCHING = {
-    "schedule": stackless.schedule,
-    "receive": lambda: stackless.channel().receive(),
-    "send": lambda: stackless.channel().send(1),
-    "schedule_remove": pause,
-    "run()": stackless.run,
+    **WAITS,
     "run": lambda: spawn(lambda: None).run(),
     "switch": lambda: spawn(lambda: None).switch(),
     "kill": lambda: started_before[0].kill(),

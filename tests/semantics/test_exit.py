@@ -7,7 +7,7 @@ import sys
 import pytest
 import stackless
 
-from semantics_support import pause, run_program, spawn, through_c
+from semantics_support import WAITS, run_program, spawn, through_c
 
 
 def outcome(source, *options):
@@ -144,18 +144,14 @@ def interrupt():
 
 
 posix = pytest.mark.skipif(os.name != "posix", reason="POSIX signals")
-WAITS = {
-    "run": stackless.run,
-    "receive": lambda: stackless.channel().receive(),
-    "send": lambda: stackless.channel().send(1),
-    "schedule_remove": pause,
-    "schedule": stackless.schedule,
+INTERRUPTED = {
+    **WAITS,
     "through C": lambda: through_c(stackless.channel().receive),
 }
 
 
 @posix
-@pytest.mark.parametrize("wait", WAITS.values(), ids=WAITS)
+@pytest.mark.parametrize("wait", INTERRUPTED.values(), ids=INTERRUPTED)
 def test_interrupt_reaches_main_wherever_it_waits(wait):
     t = spawn(interrupt)
     with pytest.raises(KeyboardInterrupt):

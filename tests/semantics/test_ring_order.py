@@ -167,26 +167,20 @@ def failing():
     raise LookupError("X")
 
 
-def test_error_under_run_appends_main(log):
+@pytest.mark.parametrize("wait, order", [
+    pytest.param(stackless.run, ["A0", "B0", "A1"], id="run"),
+    pytest.param(stackless.schedule, ["A0", "A1", "B0"], id="schedule"),
+])
+def test_error_under_run_appends_main_but_not_under_schedule(
+        wait, order, log):
     spawn(counting, log, "A", 2)
     spawn(failing)
     spawn(counting, log, "B", 1)
     with pytest.raises(LookupError):
-        stackless.run()
+        wait()
     assert log == ["A0"]
     stackless.run()
-    assert log == ["A0", "B0", "A1"]
-
-
-def test_error_under_schedule_leaves_main_in_its_place(log):
-    spawn(counting, log, "A", 2)
-    spawn(failing)
-    spawn(counting, log, "B", 1)
-    with pytest.raises(LookupError):
-        stackless.schedule()
-    assert log == ["A0"]
-    stackless.run()
-    assert log == ["A0", "A1", "B0"]
+    assert log == order
 
 
 def test_schedule_keeps_the_callers_place(log):

@@ -59,8 +59,8 @@ def test_new_tasklets_are_untraced(kind, log):
     assert "probe" not in recorder.functions
 
 
-def test_a_tasklets_tracer_does_not_leak(kind):
-    setter, getter, attribute = kind
+def tracing_itself(setter):
+    """Start a tasklet that traces itself, up to a switch; its recorder."""
     recorder = Recorder()
 
     def body():
@@ -68,8 +68,13 @@ def test_a_tasklets_tracer_does_not_leak(kind):
         stackless.schedule()
         probe()
 
-    spawn(body)
-    stackless.schedule()
+    started(body)
+    return recorder
+
+
+def test_a_tasklets_tracer_does_not_leak(kind):
+    setter, getter, attribute = kind
+    recorder = tracing_itself(setter)
     assert getter() is None
     probe()
     assert "probe" not in recorder.functions
@@ -408,15 +413,7 @@ def test_tracing_switched_on_while_others_are_suspended(kind):
 
 def test_tracing_switched_off_while_a_traced_one_is_suspended(kind):
     setter, getter, attribute = kind
-    recorder = Recorder()
-
-    def body():
-        setter(recorder)
-        stackless.schedule()
-        probe()
-        setter(None)
-
-    started(body)
+    recorder = tracing_itself(setter)
     setter(Recorder())
     probe()
     setter(None)

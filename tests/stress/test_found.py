@@ -60,7 +60,10 @@ def test_callback_and_switches_that_fail_for_lack_of_memory():
         import resource
         stackless.set_c_stacks(size=1 << 40)
         stackless.set_schedule_callback(lambda a, b: None)
-        resource.setrlimit(resource.RLIMIT_AS, (1 << 32, 1 << 32))
+        with open("/proc/self/statm") as file:
+            mapped = int(file.read().split()[0]) * resource.getpagesize()
+        limit = mapped + (1 << 32)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
         failures = 0
         for i in range(100):
             t = stackless.tasklet(print)("ran")

@@ -81,7 +81,9 @@ def test_arguments():
 @pytest.mark.skipif(
     importlib.util.find_spec("_testcapi") is None, reason="no _testcapi"
 )
+@pytest.mark.skipif(
+    hasattr(sys, "gettotalrefcount") and sys.version_info < (3, 14),
+    reason="debug builds of CPython abort without memory",
+)
 def test_no_memory():
-    output = attack("nomem_program.py")
-    assert "END" in output
-    assert "LEFT" not in output, output
+    assert attack("nomem_program.py").endswith("END 0\n")

@@ -261,6 +261,9 @@ slp_tracing_on(PyThreadState *ts)
 #    define slp_tracing_off(ts) ((void)(ts))
 #    define slp_tracing_on(ts)  ((void)(ts))
 #endif
+/* An attribute of sys, new reference.  PySys_GetObject() does not tell "none"
+   from "no memory". */
+SLP_INTERNAL PyObject *slp_sys_attribute(const char *name);
 /* Once per interpreter, at import; -1 with an exception. */
 SLP_INTERNAL int slp_tools_setup(PyThreadState *ts);
 

@@ -84,12 +84,11 @@ emit(code_buffer *b, int op, int arg, int caches)
     }
 }
 
-/* SEND None to the op in constant `op`; constant 0 is None.  Returns the
-   place of SEND, whose jump is set by land(). */
+/* SEND None to the op on the stack; constant 0 is None.  Returns the place of
+   SEND, whose jump is set by land(). */
 static int
-emit_send(code_buffer *b, int op)
+emit_send_top(code_buffer *b)
 {
-    emit(b, LOAD_CONST, op, 0);
 #if SEND_HAS_GAP
     emit(b, PUSH_NULL, 0, 0);
 #endif
@@ -97,6 +96,14 @@ emit_send(code_buffer *b, int op)
     int place = b->used;
     emit(b, SEND, 0, SEND_CACHES);
     return place;
+}
+
+/* The same to the op in constant `op`. */
+static int
+emit_send(code_buffer *b, int op)
+{
+    emit(b, LOAD_CONST, op, 0);
+    return emit_send_top(b);
 }
 
 /* The op gave a value: leave just that on the stack. */
@@ -111,15 +118,21 @@ emit_end_send(code_buffer *b)
 #endif
 }
 
-/* SEND at `place` jumps to here, where its None is dropped. */
+/* SEND at `place` jumps to here. */
+static void
+aim(code_buffer *b, int place)
+{
+    if (!b->failed) {
+        int from = place + 2 + 2 * SEND_CACHES;
+        b->bytes[place + 1] = (unsigned char)((b->used - from) / 2);
+    }
+}
+
+/* Likewise; its None is dropped. */
 static void
 land(code_buffer *b, int place)
 {
-    if (b->failed) {
-        return;
-    }
-    int from = place + 2 + 2 * SEND_CACHES;
-    b->bytes[place + 1] = (unsigned char)((b->used - from) / 2);
+    aim(b, place);
 #if HAS_END_SEND
     emit(b, END_SEND, 0, 0);
 #endif
@@ -289,9 +302,11 @@ slp_gate_new(const char *name, PyObject *op)
     code_buffer b = {0};
     int place = emit_send(&b, 1);
     emit_end_send(&b);
-    emit(&b, RETURN_VALUE, 0, 0);
-    land(&b, place);
-    emit(&b, LOAD_CONST, 0, 0);
+#if SLP_OP_HAS_SEND
+    aim(&b, place); /* a shorter way; not taken while there is a tracer */
+#else
+    (void)place;
+#endif
     emit(&b, RETURN_VALUE, 0, 0);
     return new_internal(name, &b, PyTuple_Pack(2, Py_None, op), 0, 0, 3, NULL);
 }
@@ -348,8 +363,8 @@ set_doc(PyObject *function, const char *doc)
 }
 
 PyObject *
-slp_point_new(const slp_point_spec *spec, PyObject *op, PyObject *resume,
-              PyObject *reraise, PyObject *defaults)
+slp_point_new(const slp_point_spec *spec, PyObject *op, PyObject *reraise,
+              PyObject *defaults)
 {
     code_spec cs = {
         .name = spec->name,
@@ -364,16 +379,15 @@ slp_point_new(const slp_point_spec *spec, PyObject *op, PyObject *resume,
         return NULL;
     }
     code_buffer b = {0};
-    emit_call_const(&b, 1);
-    emit(&b, POP_TOP, 0, 0);
-    int place = emit_send(&b, 2);
+    emit_call_const(&b, 1); /* returns `resume` */
+    int place = emit_send_top(&b);
     emit_end_send(&b);
     emit(&b, RETURN_VALUE, 0, 0);
     /* A StopIteration cannot leave an op: SEND takes it for a return. */
     land(&b, place);
-    emit_call_const(&b, 3);
+    emit_call_const(&b, 2);
     emit(&b, RETURN_VALUE, 0, 0);
-    PyObject *consts = PyTuple_Pack(4, Py_None, gate, resume, reraise);
+    PyObject *consts = PyTuple_Pack(3, Py_None, gate, reraise);
     PyObject *point = new_function(&cs, &b, consts);
     Py_DECREF(gate);
     Py_DECREF(cs.varnames);

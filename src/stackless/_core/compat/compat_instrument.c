@@ -7,6 +7,20 @@
    one pass of CPython's own, before any of them runs again. */
 #include "compat.h"
 
+PyObject *
+slp_sys_attribute(const char *name)
+{
+    PyObject *key = PyUnicode_FromString("sys");
+    PyObject *sys = key ? PyImport_GetModule(key) : NULL;
+    PyObject *value = sys ? PyObject_GetAttrString(sys, name) : NULL;
+    if (value == NULL && !PyErr_Occurred()) {
+        PyErr_SetString(PyExc_RuntimeError, "sys is not in sys.modules");
+    }
+    Py_XDECREF(key);
+    Py_XDECREF(sys);
+    return value;
+}
+
 #if PY_VERSION_HEX < 0x030C0000
 
 int
@@ -110,14 +124,12 @@ int
 slp_instrument(PyThreadState *ts, slp_next_chain next, void *arg,
                PyObject *Py_UNUSED(dispatcher), uintptr_t *seen)
 {
-    PyObject *monitoring = PySys_GetObject("monitoring");
+    PyObject *monitoring = slp_sys_attribute("monitoring");
     PyObject *restart = monitoring ? PyObject_GetAttrString(monitoring,
                                                             "restart_events")
                                    : NULL;
+    Py_XDECREF(monitoring);
     if (restart == NULL) {
-        if (!PyErr_Occurred()) {
-            PyErr_SetString(PyExc_RuntimeError, "sys.monitoring is missing");
-        }
         return -1;
     }
     if (SLP_FRAME(ts) == NULL) {

@@ -25,11 +25,11 @@ typedef struct {
 } slp_point_spec;
 
 /* A function that calls a gate, in which `op` decides and relinks, and then
-   returns or raises what `resume` gives.  defaults: tuple or NULL. */
+   returns or raises what another op gives: the one that the gate returned.
+   defaults: tuple or NULL. */
 SLP_INTERNAL PyObject *slp_point_new(const slp_point_spec *spec, PyObject *op,
-                                     PyObject *resume, PyObject *reraise,
-                                     PyObject *defaults);
-/* A function of no arguments that runs `op` and returns. */
+                                     PyObject *reraise, PyObject *defaults);
+/* A function of no arguments that returns what `op` gives. */
 SLP_INTERNAL PyObject *slp_gate_new(const char *name, PyObject *op);
 /* The endless loop: call what `next` returns with the arguments that `arg`
    gives, until `next` ends or a call raises.

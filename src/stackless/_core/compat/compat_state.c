@@ -362,13 +362,11 @@ slp_extras_set_trace(PyThreadState *ts, slp_pystate *s, PyObject *func,
     }
     /* The C functions behind sys.settrace() have no names: let sys install
        them, as if the tasklet were running. */
-    PyObject *set = PySys_GetObject(profile ? "setprofile" : "settrace");
+    PyObject *set = slp_sys_attribute(profile ? "setprofile" : "settrace");
     if (set == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "sys has lost its settrace");
         return -1;
     }
     slp_extras *e = s->extras;
-    Py_INCREF(set);
     swap_tracers(ts, e);
     PyObject *r = PyObject_CallOneArg(set, func);
     swap_tracers(ts, e);

@@ -39,7 +39,8 @@ slp_failed(slp_thread *st)
     }
 }
 
-/* The outcome of a gate's op that failed.  Points get theirs by slp_resume();
+/* The outcome of a gate's op that failed.  A gate returns the op that the point
+   asks next, in whichever tasklet that is.  Points get theirs by slp_resume();
    a StopIteration, which must not leave SEND, goes that way too. */
 static PyObject *
 gate_failed(slp_thread *st)
@@ -52,7 +53,7 @@ gate_failed(slp_thread *st)
         me->bombed = 1;
         Py_XDECREF(old);
         slp_tracing_off(st->ts);
-        Py_RETURN_NONE;
+        return Py_NewRef(st->state->resume_op);
     }
     slp_tracing_on(st->ts);
     slp_hide_raise(st->ts);
@@ -77,7 +78,7 @@ call_op(slp_op *op, uintptr_t sp)
         return gate_failed(st);
     }
     slp_tracing_off(st->ts);
-    Py_RETURN_NONE;
+    return Py_NewRef(st->state->resume_op);
 }
 
 static PyObject *
@@ -91,9 +92,11 @@ op_next(PyObject *self)
 static PySendResult
 op_send(PyObject *self, PyObject *Py_UNUSED(value), PyObject **result)
 {
-    *result = call_op((slp_op *)self, (uintptr_t)__builtin_frame_address(0));
+    slp_op *op = (slp_op *)self;
+    *result = call_op(op, (uintptr_t)__builtin_frame_address(0));
     if (SLP_LIKELY(*result != NULL)) {
-        return PYGEN_NEXT;
+        /* The gates' shorter way; they are the ops with a function. */
+        return op->fn != NULL ? PYGEN_RETURN : PYGEN_NEXT;
     }
     if (PyErr_Occurred()) { /* checked: NULL alone means the jump */
         return PYGEN_ERROR;
@@ -849,7 +852,7 @@ resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     st->current = t;
     st->arriving = true;
     slp_tracing_off(st->ts);
-    Py_RETURN_NONE;
+    return Py_NewRef(st->state->resume_op);
 }
 
 /* First function on a fresh C stack.  An exception that ends a tasklet takes

@@ -63,8 +63,10 @@ static PyObject *
 bomb_reduce(PyObject *self, PyObject *Py_UNUSED(args))
 {
     slp_bomb *b = (slp_bomb *)self;
-    return Py_BuildValue("O(OOO)", Py_TYPE(self), b->type, b->value,
-                         b->traceback);
+    PyObject *args = PyTuple_Pack(3, b->type, b->value, b->traceback);
+    PyObject *reduced = args ? PyTuple_Pack(2, Py_TYPE(self), args) : NULL;
+    Py_XDECREF(args);
+    return reduced;
 }
 
 static PyMemberDef bomb_members[] = {

@@ -309,8 +309,7 @@ slp_points_setup(slp_state *s, PyObject *module)
             defaults = make_defaults(s, table[i].defaults);
         }
         if (defaults != NULL) {
-            point = slp_point_new(&table[i].spec, op, s->resume_op, s->reraise,
-                                  defaults);
+            point = slp_point_new(&table[i].spec, op, s->reraise, defaults);
         }
         Py_XDECREF(op);
         Py_XDECREF(defaults);

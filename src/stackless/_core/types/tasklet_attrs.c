@@ -285,8 +285,9 @@ set_function(PyObject *self, PyObject *value, bool profile)
     if (slp_task_own(st, t, "trace") < 0) {
         return -1;
     }
-    PyObject *set = PySys_GetObject(profile ? "setprofile" : "settrace");
+    PyObject *set = slp_sys_attribute(profile ? "setprofile" : "settrace");
     PyObject *r = set ? PyObject_CallOneArg(set, value) : NULL;
+    Py_XDECREF(set);
     Py_XDECREF(r);
     return r == NULL ? -1 : 0;
 }
