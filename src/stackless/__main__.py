@@ -79,6 +79,8 @@ def load(options, parser):
     """Make the program's code, its namespace, sys.argv and sys.path."""
     module = type(sys)("__main__")
     module.__builtins__ = sys.modules["builtins"]
+    if sys.version_info < (3, 14):
+        module.__annotations__ = {}
     sys.modules["__main__"] = module
     if options.code is not None:
         sys.argv = ["-c", *options.args]
@@ -150,11 +152,11 @@ def read_program(path):
     import io
     import pkgutil
 
-    with io.open_code(path) as file:
-        code = pkgutil.read_code(file)
+    with io.open_code(path) as file:  # once: it may be a pipe
+        text = file.read()
+    code = pkgutil.read_code(io.BytesIO(text))
     if code is None:
-        with io.open_code(path) as file:
-            code = compile(file.read(), path, "exec", dont_inherit=True)
+        code = compile(text, path, "exec", dont_inherit=True)
     return code
 
 

@@ -10,7 +10,7 @@ import pytest
 import stackless
 
 
-def run(source, *options, timeout=60):
+def run(source, *options, timeout=20):
     done = subprocess.run(
         [sys.executable, *options, "-c",
          "import stackless, sys\n" + textwrap.dedent(source)],
@@ -250,3 +250,364 @@ def test_kill_by_the_collector_after_a_tracer_has_gone():
         print("fine")
     """)
     assert out == "fine\n"
+
+
+# --- destructors in awkward moments -------------------------------------------
+
+
+def test_destructor_of_a_threads_locals_uses_tasklets():
+    out = run("""
+        import threading
+        local = threading.local()
+        errors = []
+        sys.unraisablehook = lambda hint: errors.append(str(hint.exc_value))
+        class Late:
+            def __del__(self):
+                stackless.getcurrent()
+        def work():
+            stackless.getcurrent()
+            local.late = Late()
+        for i in range(3):
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        print(len(stackless.getthreads()), all("ending" in e for e in errors))
+    """)
+    assert out == "1 True\n"
+
+
+def test_new_thread_does_not_get_the_scheduler_of_a_dead_one():
+    out = run("""
+        import contextvars, threading
+        var = contextvars.ContextVar("var")
+        class Late:
+            def __del__(self):
+                stackless.switch_trap(7)
+        levels = []
+        sys.unraisablehook = lambda hint: None
+        def first():
+            var.set(Late())
+        def second():
+            levels.append(stackless.switch_trap(0))
+        for work in (first, second) * 3:
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+        print(levels)
+    """)
+    assert out == "[0, 0, 0]\n"
+
+
+def test_destructor_of_an_ending_main_tasklet_uses_tasklets():
+    out = run("""
+        import threading
+        sys.unraisablehook = lambda hint: print(hint.exc_value)
+        class Late:
+            def __del__(self):
+                stackless.getcurrent()
+        def work():
+            stackless.getmain().tempval = Late()
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    """)
+    assert out == ("stackless is not available in this thread: it is ending\n")
+
+
+def test_destructor_binds_the_tasklet_that_is_being_killed():
+    out = run("""
+        class Binds:
+            def __del__(self):
+                tasklet.bind(print, ("ran",))
+            def __call__(self):
+                pass
+        tasklet = stackless.tasklet()
+        tasklet.bind(Binds(), ())
+        tasklet.kill()
+        tasklet.insert()
+        stackless.run()
+    """)
+    assert out == "ran\n"
+
+
+@pytest.mark.parametrize("new", ["None", "print, ('new',)"])
+def test_destructor_binds_the_tasklet_that_is_being_bound(new):
+    out = run(f"""
+        class Binds:
+            def __del__(self):
+                tasklet.bind(print, ("ran",))
+                tasklet.insert()
+        def body():
+            binds = Binds()
+            stackless.schedule_remove(None)
+        tasklet = stackless.tasklet(body)()
+        stackless.run()
+        try:
+            tasklet.bind({new})
+        except RuntimeError as error:
+            print(error)
+        stackless.run()
+    """)
+    assert out == "a destructor has bound the tasklet meanwhile\nran\n"
+
+
+@pytest.mark.parametrize("action", ["bind(None)", "insert()", "run()"])
+def test_destructor_changes_the_tasklet_that_is_being_set_up(action):
+    run(f"""
+        sys.unraisablehook = lambda hint: None
+        class Changes:
+            def __del__(self):
+                tasklet.{action}
+        tasklet = stackless.tasklet(lambda: None)
+        tasklet.tempval = Changes()
+        tasklet()
+        stackless.run()
+    """)
+
+
+def test_callback_unbinds_the_watchdog_that_is_to_hear_an_error():
+    out = run("""
+        def fails():
+            raise KeyError("x")
+        def watches():
+            stackless.tasklet(fails)()
+            stackless.run()
+        watchdog = stackless.tasklet(watches)()
+        def callback(before, after):
+            if after is watchdog and watchdog.paused:
+                watchdog.bind(None)
+        stackless.set_schedule_callback(callback)
+        try:
+            stackless.run()
+        except KeyError:
+            print("main hears")
+    """)
+    assert out == "main hears\n"
+
+
+def test_callback_lets_another_thread_block_on_the_channel():
+    out = run("""
+        import threading
+        channel = stackless.channel()
+        go, there = threading.Event(), threading.Event()
+        def other():
+            go.wait()
+            stackless.tasklet(channel.send)(1)
+            stackless.run()
+            there.set()
+            go.clear()
+            end.wait()
+        end = threading.Event()
+        thread = threading.Thread(target=other)
+        thread.start()
+        def callback(before, after):
+            stackless.set_schedule_callback(None)
+            go.set()
+            there.wait()
+        def receives():
+            stackless.set_schedule_callback(callback)
+            try:
+                channel.receive()
+            except RuntimeError as error:
+                print("different thread" in str(error))
+        stackless.tasklet(receives)()
+        stackless.tasklet(lambda: None)()
+        stackless.run()
+        stackless.set_schedule_callback(None)
+        end.set()
+        thread.join()
+    """)
+    assert out == "True\n"
+
+
+def test_main_of_an_ended_thread_is_not_bound():
+    out = run("""
+        import threading
+        mains = []
+        thread = threading.Thread(
+            target=lambda: mains.append(stackless.getmain()))
+        thread.start()
+        thread.join()
+        try:
+            mains[0].bind(print, ())
+        except RuntimeError as error:
+            print(error)
+    """)
+    assert out == "can't bind the main tasklet of another thread\n"
+
+
+def test_audit_hook_runs_the_tasklet_whose_tracer_is_set():
+    run("""
+        def body():
+            sys.settrace(lambda *args: None)
+            stackless.schedule_remove(None)
+        tasklet = stackless.tasklet(body)()
+        stackless.run()
+        def hook(event, args):
+            if event == "sys.settrace" and tasklet.paused:
+                tasklet.run()
+        sys.addaudithook(hook)
+        try:
+            tasklet.trace_function = None
+        except RuntimeError:
+            pass
+    """)
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_rescued_before_its_start_and_dropped_later(hard):
+    out = run(f"""
+        import gc
+        rescued = []
+        class Rescues:
+            def __del__(self):
+                rescued.append(self.tasklet)
+        def pause():
+            stackless.schedule_remove(None)
+        def body():
+            try:
+                sorted([1], key=lambda x: pause()) if {hard} else pause()
+            finally:
+                print("finally")
+        rescuer = Rescues()
+        class Subclass(stackless.tasklet):
+            pass
+        rescuer.tasklet = Subclass().bind(body, ())
+        rescuer.tasklet.rescuer = rescuer
+        del rescuer
+        gc.collect()
+        rescued.pop().run()
+        gc.collect()
+        print("end", stackless.get_stats()["c_stacks"]
+              - stackless.get_stats()["c_stacks_idle"])
+    """)
+    assert out == "finally\nend 0\n"
+
+
+def test_forked_child_has_no_garbage():
+    out = run("""
+        import gc, os, threading, warnings
+        warnings.simplefilter("ignore")
+        ready, end = threading.Event(), threading.Event()
+        def work():
+            def body():
+                while True:
+                    stackless.schedule(None)
+            stackless.tasklet(body)()
+            stackless.schedule(None)
+            ready.set()
+            end.wait()
+        thread = threading.Thread(target=work)
+        thread.start()
+        ready.wait()
+        pid = os.fork()
+        if pid == 0:
+            gc.collect()
+            os._exit(len(gc.garbage))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        end.set()
+        thread.join()
+    """)
+    assert out == "0\n"
+
+
+def test_thread_ends_with_a_switch_trap():
+    out = run("""
+        import threading
+        def body():
+            try:
+                sorted([1], key=lambda x: stackless.schedule_remove(None))
+            finally:
+                print("finally")
+        kept = []
+        def work():
+            kept.append(stackless.tasklet(body)())
+            stackless.run()
+            stackless.switch_trap(1)
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    """)
+    assert out == "finally\n"
+
+
+def test_error_behind_a_kill_is_reported():
+    out = run("""
+        sys.unraisablehook = lambda hint: print("heard", hint.exc_value)
+        def fails():
+            raise ValueError("lost?")
+        def body():
+            try:
+                stackless.schedule_remove(None)
+            except TaskletExit:
+                stackless.tasklet(fails)().switch()
+        tasklet = stackless.tasklet(body)()
+        stackless.run()
+        del tasklet
+        print("dropped")
+    """)
+    assert out == "heard lost?\ndropped\n"
+
+
+@pytest.mark.parametrize("change, error", [
+    ("channel.close()", "ValueError"),
+    ("stackless.switch_trap(1)", "RuntimeError"),
+    ("receiver.block_trap = True", "RuntimeError"),
+])
+def test_callback_makes_the_planned_operation_impossible(change, error):
+    out = run(f"""
+        channel = stackless.channel()
+        def receives():
+            try:
+                channel.receive()
+            except Exception as error:
+                print(type(error).__name__)
+        def callback(before, after):
+            if before is receiver:
+                {change}
+                stackless.set_schedule_callback(None)
+        receiver = stackless.tasklet(receives)()
+        stackless.tasklet(lambda: None)()
+        stackless.set_schedule_callback(callback)
+        try:
+            stackless.run()
+        except RuntimeError:
+            pass
+        stackless.switch_trap(-stackless.switch_trap(0))
+        stackless.run()
+    """)
+    assert out.splitlines()[0] == error
+
+
+def test_c_function_that_imports_is_the_function_of_a_tasklet():
+    out = run("""
+        import time
+        got = stackless.channel()
+        def take():
+            print(got.receive().tm_year)
+        stackless.tasklet(take)()
+        stackless.tasklet(time.strptime)("2020", "%Y")
+        stackless.run()
+        print("fine")
+        got.send(time.strptime("2020", "%Y"))
+    """)
+    assert out == "fine\n2020\n"
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12),
+                    reason="3.11 does not count C calls")
+@pytest.mark.parametrize("kib", [128, 256, 1024])
+@pytest.mark.parametrize("depth", [20, 50, 300, 900])
+def test_recursion_through_c_on_a_small_stack(kib, depth):
+    run(f"""
+        stackless.set_c_stacks({kib} << 10)
+        def deeper(n):
+            return n and sorted([1], key=lambda x: deeper(n - 1))
+        def body():
+            try:
+                deeper({depth})
+            except RecursionError:
+                pass
+        stackless.tasklet(body)()
+        stackless.run()
+    """)

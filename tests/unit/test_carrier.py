@@ -175,7 +175,7 @@ def test_a_thread_that_ends_with_tasklets_in_c_gives_them_back():
 
 @pytest.mark.skipif(_coretest is None, reason="no stackless._coretest here")
 def test_large_c_frames_on_small_stacks():
-    """64 KiB are too little for Python on some versions; 512 will do."""
+    """CPython itself needs some of it: 512 KiB will do."""
     stackless.set_c_stacks(size=512 << 10)
     results = []
 

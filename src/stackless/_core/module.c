@@ -55,7 +55,7 @@ mod_getcurrentid(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
         return NULL;
     }
     if (st->current == st->main) {
-        return PyLong_FromUnsignedLong(st->ts->thread_id);
+        return PyLong_FromUnsignedLong(st->ident);
     }
     return PyLong_FromVoidPtr(st->current);
 }
@@ -85,17 +85,17 @@ mod_getthreads(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
     }
     /* The newest comes first in the list of states. */
     for (slp_thread *t = st->state->threads; t; t = t->next_thread) {
-        if (t->ts->thread_id != slp_main_thread_id()
-            && insert_id(list, t->ts->thread_id) < 0) {
+        if (t->ident != slp_main_thread_id()
+            && insert_id(list, t->ident) < 0) {
             Py_DECREF(list);
             return NULL;
         }
     }
     slp_thread *t = st->state->threads;
-    while (t != NULL && t->ts->thread_id != slp_main_thread_id()) {
+    while (t != NULL && t->ident != slp_main_thread_id()) {
         t = t->next_thread;
     }
-    if (t != NULL && insert_id(list, t->ts->thread_id) < 0) {
+    if (t != NULL && insert_id(list, t->ident) < 0) {
         Py_DECREF(list);
         return NULL;
     }
@@ -119,7 +119,7 @@ thread_by_id(slp_thread *st, long long id)
         return st;
     }
     slp_thread *t = st->state->threads;
-    while (t != NULL && t->ts->thread_id != (unsigned long)id) {
+    while (t != NULL && t->ident != (unsigned long)id) {
         t = t->next_thread;
     }
     if (t == NULL) {
@@ -440,7 +440,7 @@ mod_get_stats(PyObject *module, PyObject *Py_UNUSED(args))
 
 PyDoc_STRVAR(set_c_stacks_doc,
              "set_c_stacks(size=None, idle=None)\n--\n\n"
-             "size: bytes of C stacks made from now on (at least 64 KiB); "
+             "size: bytes of C stacks made from now on (at least 128 KiB); "
              "idle: number of unused\nones that each thread keeps. None "
              "leaves a setting as it is. ValueError if out of\nrange.");
 
@@ -472,7 +472,7 @@ mod_set_c_stacks(PyObject *module, PyObject *args, PyObject *kwargs)
     Py_ssize_t new_size = -1, new_idle = -1;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:set_c_stacks",
                                      SLP_KWLIST(names), &size, &idle)
-        || to_size(size, 64 << 10, (Py_ssize_t)1 << 40, &new_size) < 0
+        || to_size(size, 128 << 10, (Py_ssize_t)1 << 40, &new_size) < 0
         || to_size(idle, 0, 1 << 20, &new_idle) < 0) {
         return NULL;
     }

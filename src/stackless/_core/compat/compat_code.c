@@ -244,7 +244,9 @@ new_function(const code_spec *spec, code_buffer *b, PyObject *consts)
     else {
         bytes = PyBytes_FromStringAndSize((char *)b->bytes, b->used);
     }
-    globals = Py_BuildValue("{s:s}", "__name__", spec->module);
+    /* 3.11 takes these for the globals of who calls a C function. */
+    globals = Py_BuildValue("{s:s,s:O}", "__name__", spec->module,
+                            "__builtins__", PyEval_GetBuiltins());
     if (bytes && globals && consts) {
         code = new_code(spec, bytes, consts);
     }

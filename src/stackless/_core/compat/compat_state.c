@@ -436,7 +436,9 @@ slp_cstate_free(slp_cstate *c)
 }
 
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000
-/* CPython's number of C calls is meant for the usual stack of 8 MiB. */
+/* CPython's number of C calls is meant for the usual stack of 8 MiB, where it
+   is never reached: Python's own limit is.  Smaller ones get what they can do
+   for certain. */
 static int
 c_calls_for(size_t size)
 {
@@ -445,8 +447,9 @@ c_calls_for(size_t size)
 #    else
     size_t limit = C_RECURSION_LIMIT;
 #    endif
-    size_t usual = (size_t)8 << 20;
-    return (int)(size >= usual ? limit : limit * (size >> 10) / (usual >> 10));
+    const size_t usual = (size_t)8 << 20, reserve = 16 << 10, call = 2560;
+    size_t calls = (size - reserve) / call;
+    return (int)(size >= usual || calls > limit ? limit : calls);
 }
 #endif
 

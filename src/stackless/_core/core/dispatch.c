@@ -295,7 +295,7 @@ check_switch(slp_thread *st)
 static int
 prepare_slowly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
 {
-    uint64_t epoch = st->epoch;
+    int r = 0;
     if (st->state->schedule_callback != NULL && e->announced != next
         && e->callbacks < MAX_CALLBACKS) {
         e->announced = next;
@@ -303,12 +303,15 @@ prepare_slowly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
         Py_INCREF(next);
         run_schedule_callback(st, me, next);
         slp_defer(st, (PyObject *)next);
+        r = 1;
     }
-    if (slp_extras_any(st->ts) && me->py.extras == NULL
-        && slp_extras_prepare(st->ts, &me->py) < 0) {
-        return -1;
+    if (slp_extras_any(st->ts) && me->py.extras == NULL) {
+        if (slp_extras_prepare(st->ts, &me->py) < 0) {
+            return -1;
+        }
+        r = 1;
     }
-    return st->epoch != epoch;
+    return r;
 }
 
 int
@@ -516,6 +519,20 @@ defuse(PyObject *v)
     return exc;
 }
 
+/* What the collector has left on a tasklet that runs again. */
+static void
+clear_marks(slp_thread *st, slp_task *me)
+{
+    if (me->guarded) {
+        slp_frames_unguard(SLP_FRAME(st->ts), st->running->dispatcher);
+    }
+    if (me->survived) {
+        slp_gc_unfinalize((PyObject *)me);
+    }
+    st->doomed -= (int)me->doomed;
+    me->guarded = me->survived = me->doomed = 0;
+}
+
 PyObject *
 slp_resume(slp_thread *st)
 {
@@ -532,13 +549,8 @@ slp_resume(slp_thread *st)
     if (SLP_UNLIKELY(me->py.extras != NULL)) {
         slp_extras_abandon(st->ts, &me->py); /* prepared, but no switch */
     }
-    if (SLP_UNLIKELY(me->guarded)) {
-        me->guarded = 0;
-        slp_frames_unguard(SLP_FRAME(st->ts), st->running->dispatcher);
-    }
-    if (SLP_UNLIKELY(me->survived)) {
-        me->survived = 0;
-        slp_gc_unfinalize((PyObject *)me);
+    if (SLP_UNLIKELY(me->guarded | me->survived | me->doomed)) {
+        clear_marks(st, me);
     }
     if (SLP_UNLIKELY(me->watchdog)) {
         slp_watchdog_leave(st, me);
@@ -649,11 +661,12 @@ judge(slp_thread *st, PyObject *exc, bool *to_main)
 static PyObject *
 blocked_for_ever(slp_thread *st, slp_task *w)
 {
-    slp_deadlock(st, w->sending
-                         ? "the main tasklet is sending without a receiver "
-                           "available."
-                         : "the main tasklet is receiving without a sender "
-                           "available.");
+    slp_deadlock(st,
+                 w->sending ? "the main tasklet is sending without a receiver "
+                              "available."
+                            : "the main tasklet is receiving without a sender "
+                              "available.",
+                 true);
     return slp_take_exc();
 }
 
@@ -706,7 +719,7 @@ end_current(slp_thread *st)
     /* No Python code from here on. */
     slp_pystate_stash(st->ts, &me->py);
     slp_task *next = me->next;
-    if (error == NULL) {
+    if (w != st->main) {
         w = slp_watchdog(st); /* perhaps another one by now */
     }
     if (error != NULL || next == me) {
@@ -742,6 +755,8 @@ static PyObject *
 start(slp_thread *st, slp_task *t)
 {
     t->life = SLP_STARTED;
+    t->survived = 0;
+    slp_gc_unfinalize((PyObject *)t); /* it may have been garbage before */
     st->current = t;
     st->arriving = false;
     slp_pystate_fresh(&t->py, t->chunk, &t->exc);

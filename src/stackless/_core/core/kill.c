@@ -18,26 +18,38 @@
 
 /* ---- after a switch ------------------------------------------------------ */
 
-/* Release what a finished tasklet has left. */
-static void
-bury(slp_task *t)
+/* What a tasklet holds besides its frames. */
+typedef struct {
+    PyObject *held[5];
+} belongings;
+
+/* Make it as good as new.  Destructors of what it held may bind it again, so
+   they run when nobody looks at it any more. */
+static belongings
+strip(slp_task *t)
 {
-    _PyStackChunk *chunk = t->chunk;
-    t->chunk = NULL;
-    if (chunk != NULL) {
-        slp_chunk_free(chunk);
+    belongings b = {
+        {t->exc.exc_value, t->func, t->args, t->tempval, t->py.context},
+    };
+    if (t->chunk != NULL) {
+        slp_chunk_free(t->chunk);
     }
-    t->exc.previous_item = NULL;
-    t->bombed = 0;
     if (t->doomed && t->thread != NULL) {
         t->thread->doomed--;
     }
-    t->doomed = 0;
-    Py_CLEAR(t->exc.exc_value);
-    Py_CLEAR(t->func);
-    Py_CLEAR(t->args);
-    Py_CLEAR(t->tempval);
-    Py_CLEAR(t->py.context);
+    t->doomed = t->survived = t->bombed = 0;
+    t->chunk = NULL;
+    t->exc.previous_item = NULL;
+    t->exc.exc_value = t->func = t->args = t->tempval = t->py.context = NULL;
+    return b;
+}
+
+static void
+release(belongings b)
+{
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(b.held); i++) {
+        Py_XDECREF(b.held[i]);
+    }
 }
 
 void
@@ -53,7 +65,7 @@ slp_release(slp_thread *st)
         st->dropped = t->next;
         t->next = NULL;
         if (t->life == SLP_UNBOUND) {
-            bury(t);
+            release(strip(t));
         }
         Py_DECREF(t);
     }
@@ -96,21 +108,23 @@ slp_task_discard(slp_task *t)
     if (t->watchdog) {
         leave_watchdogs(t);
     }
-    if (t->thread != NULL) {
-        t->thread->epoch++; /* a planned switch to it is off */
-    }
     bool frames = t->life == SLP_STARTED && top != NULL;
-    _PyStackChunk *newest = t->py.chunk, *root = t->chunk;
+    slp_pystate py = t->py;
+    _PyStackChunk *root = t->chunk;
     t->life = SLP_UNBOUND;
     t->top = t->bottom = NULL;
     if (frames) {
         t->chunk = NULL;
-        slp_frames_drop(top, bottom);
-        slp_chunks_drop(newest, root);
-        slp_chunk_free(root);
-        slp_extras_drop(slp_ts(), &t->py);
+        t->py.extras = NULL;
     }
-    bury(t);
+    belongings b = strip(t);
+    if (frames) {
+        slp_frames_drop(top, bottom);
+        slp_chunks_drop(py.chunk, root);
+        slp_chunk_free(root);
+        slp_extras_drop(slp_ts(), &py);
+    }
+    release(b);
     return 0;
 }
 
@@ -156,8 +170,9 @@ put_back(slp_task *me, given aside)
     me->bombed = aside.bombed;
 }
 
-/* Kill t now; the caller goes on when t has ended or blocked.  An exception
-   that reaches the caller is left set (-1). */
+/* Kill t now; the caller goes on when t has ended or blocked.  1: done; 0: it
+   could not be; -1: done, and another's exception has reached the caller.  At
+   0 and -1 there is an exception set. */
 static int
 kill_now(slp_thread *st, slp_task *t)
 {
@@ -165,10 +180,16 @@ kill_now(slp_thread *st, slp_task *t)
     slp_task *me = st->current;
     given aside = put_aside(me);
     PyObject *exc = new_tasklet_exit(st->state);
-    PyObject *v = exc ? slp_outcome(st, slp_task_throw(st, &e, t, exc, false))
-                      : NULL;
-    int r = v == NULL ? -1 : 0;
-    Py_XDECREF(v);
+    int r = exc ? slp_task_throw(st, &e, t, exc, false) : -1;
+    if (r < 0) {
+        slp_failed(st);
+        r = 0;
+    }
+    else {
+        PyObject *v = slp_resume(st);
+        r = v == NULL ? -1 : 1;
+        Py_XDECREF(v);
+    }
     put_back(me, aside);
     return r;
 }
@@ -282,12 +303,13 @@ kill_unreachable(slp_task *t)
         kill_later(t);
         return false;
     }
-    if (kill_now(st, t) < 0) {
-        if (t->life == SLP_STARTED && t->place == SLP_FLOATING) {
-            PyErr_Clear(); /* no memory for the switch */
-            kill_later(t);
-            return false;
-        }
+    int r = kill_now(st, t);
+    if (r == 0) {
+        PyErr_Clear(); /* no memory for the switch */
+        kill_later(t);
+        return false;
+    }
+    if (r < 0) {
         PyErr_WriteUnraisable((PyObject *)t);
     }
     return t->life == SLP_STARTED && t->place == SLP_FLOATING;
@@ -341,7 +363,7 @@ kill_started(slp_thread *st, bool hard)
         Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
         for (Py_ssize_t i = 0; i < n; i++) {
             slp_task *t = (slp_task *)PyList_GET_ITEM(list, i);
-            if (t->life == SLP_STARTED && kill_now(st, t) < 0) {
+            if (t->life == SLP_STARTED && kill_now(st, t) <= 0) {
                 PyErr_WriteUnraisable((PyObject *)t);
             }
         }
@@ -400,8 +422,8 @@ static void
 abandon(slp_thread *st)
 {
     slp_task *me = st->current;
+    orphan_all(st); /* first: nothing is killed */
     empty_ring(st);
-    orphan_all(st);
     slp_ring_remove(st, me); /* its reference stays with it */
     me->life = SLP_UNBOUND;
     me->top = me->bottom = NULL;
@@ -418,6 +440,7 @@ slp_thread_end(slp_thread *st)
         return;
     }
     PyObject *pending = slp_take_exc();
+    st->switch_trap = 0;
     if (may_switch_now(st)) {
         kill_started(st, true);
     }
@@ -432,6 +455,8 @@ slp_thread_end(slp_thread *st)
     slp_carriers_trim(st, 0);
     slp_ring_remove(st, main);
     main->life = SLP_UNBOUND;
+    /* Destructors find no scheduler from here on. */
+    slp_thread_forget(st);
     st->current = st->main = NULL;
     Py_DECREF(main);
     Py_DECREF(main);

@@ -112,18 +112,26 @@ describe_blocked(slp_thread *st)
 }
 
 void
-slp_deadlock(slp_thread *st, const char *what)
+slp_deadlock(slp_thread *st, const char *what, bool ended)
 {
     PyObject *me = slp_task_name(st->current);
     PyObject *where = me ? slp_task_where(st->current) : NULL;
     PyObject *blocked = where ? describe_blocked(st) : NULL;
     if (blocked != NULL) {
         bool none = PyUnicode_GET_LENGTH(blocked) == 0;
-        PyErr_Format(PyExc_RuntimeError,
-                     "Deadlock: %s\n"
-                     "No tasklet is runnable but %U, at %S.%s%U",
-                     what, me, where,
-                     none ? " No other is blocked." : " Blocked:", blocked);
+        const char *others = none ? " No other is blocked." : " Blocked:";
+        if (ended) {
+            PyErr_Format(PyExc_RuntimeError,
+                         "Deadlock: %s\n"
+                         "No tasklet is runnable, %U has ended.%s%U",
+                         what, me, others, blocked);
+        }
+        else {
+            PyErr_Format(PyExc_RuntimeError,
+                         "Deadlock: %s\n"
+                         "No tasklet is runnable but %U, at %S.%s%U",
+                         what, me, where, others, blocked);
+        }
     }
     /* else: MemoryError says it as well */
     Py_XDECREF(me);

@@ -21,7 +21,6 @@ slp_ring_before(slp_thread *st, slp_task *pos, slp_task *t)
     pos->prev = t;
     t->place = SLP_IN_RING;
     st->runcount++;
-    st->epoch++;
 }
 
 void
@@ -45,7 +44,6 @@ slp_ring_remove(slp_thread *st, slp_task *t)
     t->next = t->prev = NULL;
     t->place = SLP_FLOATING;
     st->runcount--;
-    st->epoch++;
 }
 
 void
@@ -63,7 +61,6 @@ slp_waitq_append(slp_waitq *q, slp_task *t)
     q->last = t;
     t->waitq = q;
     t->place = SLP_IN_QUEUE;
-    t->thread->epoch++;
 }
 
 void
@@ -85,9 +82,6 @@ slp_waitq_remove(slp_waitq *q, slp_task *t)
     t->next = t->prev = NULL;
     t->waitq = NULL;
     t->place = SLP_FLOATING;
-    if (t->thread != NULL) {
-        t->thread->epoch++;
-    }
 }
 
 /* ---- who is next --------------------------------------------------------- */
@@ -143,7 +137,8 @@ slp_block(slp_thread *st, slp_entry *e, slp_waitq *q, bool sending)
     }
     slp_task *next = slp_successor(st, me);
     if (next == NULL) {
-        slp_deadlock(st, "the last runnable tasklet cannot be blocked.");
+        slp_deadlock(st, "the last runnable tasklet cannot be blocked.",
+                     false);
         return -1;
     }
     int r = slp_switch_prepare(st, e, next);
@@ -200,7 +195,8 @@ slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
             return 0;
         }
         if (next == NULL) {
-            slp_deadlock(st, "the last runnable tasklet cannot be removed.");
+            slp_deadlock(st, "the last runnable tasklet cannot be removed.",
+                         false);
             set_outcome(me, NULL);
             return -1;
         }
@@ -237,7 +233,7 @@ slp_task_own(slp_thread *st, slp_task *t, const char *what)
     PyErr_Format(PyExc_RuntimeError,
                  "cannot %s this tasklet: it belongs to a different thread "
                  "(%lu, this is %lu)",
-                 what, t->thread->ts->thread_id, st->ts->thread_id);
+                 what, t->thread->ident, st->ident);
     return -1;
 }
 

@@ -79,7 +79,7 @@ SLP_INTERNAL slp_task *slp_successor(slp_thread *st, slp_task *me);
 /* ---- report.c ------------------------------------------------------------ */
 
 /* RuntimeError: Deadlock, with every blocked tasklet. */
-SLP_INTERNAL void slp_deadlock(slp_thread *st, const char *what);
+SLP_INTERNAL void slp_deadlock(slp_thread *st, const char *what, bool ended);
 /* Display name: new reference. */
 SLP_INTERNAL PyObject *slp_task_name(slp_task *t);
 /* "file:line" of where t stands or was made; None if unknown. */

@@ -13,8 +13,9 @@
 #define THREAD_KEY "_stackless.thread"
 
 SLP_TLS slp_thread *slp_this_thread;
-static slp_thread *unused_threads; /* under the GIL */
-static slp_state *published;       /* NULL again when its module is freed */
+static slp_thread *unused_threads;    /* under the GIL */
+static SLP_TLS uint64_t ended_thread; /* its destructors may still run */
+static slp_state *published;          /* NULL: the module is gone */
 
 /* ---- module state -------------------------------------------------------- */
 
@@ -176,6 +177,25 @@ init_thread(slp_state *s, slp_thread *st)
     return 0;
 }
 
+void
+slp_thread_forget(slp_thread *st)
+{
+    slp_thread **link = &st->state->threads;
+    while (*link != NULL && *link != st) {
+        link = &(*link)->next_thread;
+    }
+    if (*link != NULL) {
+        *link = st->next_thread;
+    }
+    if (st->ts == slp_ts()) {
+        ended_thread = st->ts_id;
+    }
+    if (slp_this_thread == st) {
+        slp_this_thread = NULL;
+    }
+    st->ts = NULL;
+}
+
 /* The keeper object: { PyObject_HEAD; slp_thread *thread; } */
 typedef struct {
     PyObject_HEAD
@@ -190,17 +210,8 @@ keeper_dealloc(PyObject *self)
     if (st != NULL && published == st->state) {
         /* The last tasklet may take the module, and so the state, along. */
         PyObject *module = Py_NewRef(st->state->module);
-        slp_thread **link = &st->state->threads;
         slp_thread_end(st);
-        while (*link != NULL && *link != st) {
-            link = &(*link)->next_thread;
-        }
-        if (*link != NULL) {
-            *link = st->next_thread;
-        }
-        if (slp_this_thread == st) {
-            slp_this_thread = NULL;
-        }
+        slp_thread_forget(st); /* if that has not */
         free_thread(st);
         Py_DECREF(module);
     }
@@ -253,6 +264,12 @@ new_thread(PyThreadState *ts)
                         "interpreter is shutting down");
         return NULL;
     }
+    if (PyThreadState_GetID(ts) == ended_thread) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "stackless is not available in this thread: it is "
+                        "ending");
+        return NULL;
+    }
     slp_thread *st = alloc_thread();
     if (st == NULL) {
         PyErr_NoMemory();
@@ -273,6 +290,8 @@ new_thread(PyThreadState *ts)
         return NULL;
     }
     st->ts = ts;
+    st->ts_id = PyThreadState_GetID(ts);
+    st->ident = ts->thread_id;
     st->next_thread = s->threads;
     s->threads = st;
     slp_this_thread = st;
@@ -284,7 +303,8 @@ find_thread(PyThreadState *ts)
 {
     slp_state *s = find_state();
     slp_thread *st = s ? s->threads : NULL;
-    while (st != NULL && st->ts != ts) {
+    uint64_t id = PyThreadState_GetID(ts);
+    while (st != NULL && (st->ts != ts || st->ts_id != id)) {
         st = st->next_thread;
     }
     if (st != NULL) {

@@ -46,6 +46,8 @@ SLP_INTERNAL void slp_state_clear(slp_state *s);
 /* Registers what lets threads find the state; -1 with an exception. */
 SLP_INTERNAL int slp_state_publish(slp_state *s);
 
+/* Nobody finds st any more, and its thread gets no other one. */
+SLP_INTERNAL void slp_thread_forget(slp_thread *st);
 /* Called when the module's memory goes. */
 SLP_INTERNAL void slp_state_gone(slp_state *s);
 

@@ -86,10 +86,11 @@ struct slp_waitq {
 struct slp_thread {
     slp_state *state;
     PyThreadState *ts;
+    uint64_t ts_id;      /* another one may come to lie where ts lay */
+    unsigned long ident; /* threading.get_ident() */
     slp_task *current;   /* borrowed: the ring owns it */
     slp_task *main;      /* owned */
     Py_ssize_t runcount; /* members of the ring */
-    uint64_t epoch;      /* bumped by every change of a list */
 
     slp_carrier *running, *native;
     slp_carrier *idle;     /* dispatchers that wait for a job */

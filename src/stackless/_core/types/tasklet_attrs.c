@@ -88,7 +88,7 @@ get_thread_id(PyObject *self, void *Py_UNUSED(closure))
     if (st == NULL) {
         return PyLong_FromLong(-1);
     }
-    return PyLong_FromUnsignedLong(st->ts->thread_id);
+    return PyLong_FromUnsignedLong(st->ident);
 }
 
 static PyObject *
@@ -279,11 +279,14 @@ set_function(PyObject *self, PyObject *value, bool profile)
     if (st == NULL) {
         return -1;
     }
-    if (!is_current(t)) {
-        return slp_extras_set_trace(st->ts, &t->py, value, profile);
-    }
     if (slp_task_own(st, t, "trace") < 0) {
         return -1;
+    }
+    if (!is_current(t)) {
+        st->in_callback++; /* audit hooks run: t must stay as it is */
+        int r = slp_extras_set_trace(st->ts, &t->py, value, profile);
+        st->in_callback--;
+        return r;
     }
     PyObject *set = slp_sys_attribute(profile ? "setprofile" : "settrace");
     PyObject *r = set ? PyObject_CallOneArg(set, value) : NULL;

@@ -175,10 +175,11 @@ adopt_context(slp_task *t, PyThreadState *ts)
     return t->py.context == NULL ? -1 : 0;
 }
 
-/* func and args are stolen; on error dropped. */
+/* func and args are stolen; on error dropped.  With `insert` it joins the
+   ring. */
 static int
 make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
-           PyObject *kwargs)
+           PyObject *kwargs, bool insert)
 {
     PyObject *call = slp_callable_for(func, kwargs, &args, st->state->spread);
     _PyStackChunk *chunk = call ? slp_chunk_new(CHUNK_SIZE) : NULL;
@@ -195,15 +196,20 @@ make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
         return -1;
     }
     SLP_ASSERT(t->chunk == NULL);
-    PyObject *old = t->tempval;
+    PyObject *old = t->tempval, *old_func = t->func;
     t->tempval = NULL;
     t->chunk = chunk;
     t->args = args;
-    Py_XSETREF(t->func, call);
+    t->func = call;
     t->life = SLP_READY;
     t->kills = 0;
-    st->epoch++;
+    if (insert) {
+        Py_INCREF(t);
+        slp_ring_append(st, t);
+    }
+    /* Their destructors may do anything to t. */
     Py_XDECREF(old);
+    Py_XDECREF(old_func);
     return 0;
 }
 
@@ -258,8 +264,9 @@ slp_tasklet_bind(slp_task *t, PyObject *func, PyObject *args, PyObject *kwargs)
         return -1;
     }
     bool ready = args != NULL || kwargs != NULL;
-    if (t->is_main && !is_current(t) && !ready) {
-        error("can't unbind the main tasklet");
+    if (t->is_main && !is_current(t) && (!ready || t->thread != st)) {
+        error(ready ? "can't bind the main tasklet of another thread"
+                    : "can't unbind the main tasklet");
         return -1;
     }
     if (check_bind(t) < 0) {
@@ -281,9 +288,18 @@ slp_tasklet_bind(slp_task *t, PyObject *func, PyObject *args, PyObject *kwargs)
         f = Py_XNewRef(func);
     }
     slp_task_discard(t);
+    if (t->life != SLP_UNBOUND || check_bind(t) < 0) {
+        Py_XDECREF(f);
+        Py_XDECREF(a);
+        Py_XDECREF(k);
+        if (!PyErr_Occurred()) {
+            error("a destructor has bound the tasklet meanwhile");
+        }
+        return -1;
+    }
     t->thread = st; /* whoever binds it runs it */
     if (ready) {
-        int r = make_ready(st, t, f, a, k);
+        int r = make_ready(st, t, f, a, k, false);
         Py_XDECREF(k);
         return r;
     }
@@ -310,12 +326,10 @@ slp_tasklet_setup_call(slp_task *t, PyObject *args, PyObject *kwargs)
         return -1;
     }
     if (slp_task_own(st, t, "setup") < 0
-        || make_ready(st, t, Py_NewRef(t->func), Py_NewRef(args), kwargs)
+        || make_ready(st, t, Py_NewRef(t->func), Py_NewRef(args), kwargs, true)
                < 0) {
         return -1;
     }
-    Py_INCREF(t);
-    slp_ring_append(st, t);
     return 0;
 }
 
@@ -454,7 +468,11 @@ static PyObject *
 context_of(slp_task *t)
 {
     if (is_current(t)) {
-        PyObject *c = slp_context_current(t->thread->ts);
+        slp_thread *st = slp_thread_get();
+        if (st == NULL || slp_task_own(st, t, "use the context of") < 0) {
+            return NULL;
+        }
+        PyObject *c = slp_context_current(st->ts);
         Py_XDECREF(c); /* the thread holds it */
         return c;
     }
