@@ -16,6 +16,7 @@ import signal
 import sys
 
 import pytest
+from _pytest.runner import runtestprotocol
 
 HARD = os.environ.get("STACKLESS_TEST_HARD", "0") not in ("", "0")
 LEAKS = os.environ.get("STACKLESS_TEST_LEAKS", "0") not in ("", "0")
@@ -36,6 +37,8 @@ def pytest_configure(config):
         "markers",
         "noleak: not repeated by `make leaks`: keeps things on purpose",
     )
+    if LEAKS:
+        config.pluginmanager.register(LeakHunt())
     # A background job starts with Ctrl-C ignored, and so do its children.
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -131,9 +134,15 @@ def kill_all(stackless):
 
 WARM_UP, MEASURED = 3, 4
 
+# CPython's cache of attributes keeps their names.
+clear_caches = (
+    getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
+)
+
 
 def census():
     """What a leak would raise: references (debug builds), blocks, files."""
+    clear_caches()
     gc.collect()
     references = getattr(sys, "gettotalrefcount", int)()
     try:
@@ -143,30 +152,52 @@ def census():
     return references, sys.getallocatedblocks(), files
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_pyfunc_call(pyfuncitem):
-    """Under `make leaks`, run the test several times and compare."""
-    if not LEAKS or pyfuncitem.get_closest_marker("noleak"):
-        return None
-    stackless = sys.modules.get("stackless")
-    names = pyfuncitem._fixtureinfo.argnames
-    arguments = {name: pyfuncitem.funcargs[name] for name in names}
-    rises = {}
-    for _ in range(2):  # caches fill up: a leak rises the second time too
-        rises = measure(pyfuncitem.obj, arguments, stackless)
-        if not rises:
-            return True
-    pytest.fail(f"rising with each repetition: {rises}", pytrace=False)
+class LeakHunt:
+    """Plugin, under `make leaks`: run each test several times and compare.
+
+    With set-up and tear-down: a test may rely on its fixtures being new.
+    """
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_protocol(self, item, nextitem):
+        keeps = "tmp_path" in item.fixturenames  # something, for pytest's end
+        if keeps or item.get_closest_marker("noleak"):
+            return None
+        place = {"nodeid": item.nodeid, "location": item.location}
+        item.ihook.pytest_runtest_logstart(**place)
+        for report in hunt(item, nextitem):
+            item.ihook.pytest_runtest_logreport(report=report)
+        item.ihook.pytest_runtest_logfinish(**place)
+        return True
 
 
-def measure(function, arguments, stackless):
-    """Call the function again and again; return what rose each time."""
+def hunt(item, nextitem):
+    """The reports on the test; failed if something rose each time."""
+    gc.collect()
+    gc.freeze()  # collections look at the test's objects only
+    try:
+        for _ in range(2):  # caches fill up: a leak rises the second time too
+            reports, rises = measure(item, nextitem)
+            if not rises:
+                return reports
+    finally:
+        gc.unfreeze()
+    call = reports[1]
+    call.outcome = "failed"
+    call.longrepr = f"rising with each repetition: {rises}"
+    return reports
+
+
+def measure(item, nextitem):
+    """Run the test again and again; return its reports and what rose."""
     # Arrays of machine integers, made before: the probe must not count itself.
     counts = [array.array("q", [0] * (MEASURED + 1)) for _ in range(3)]
     for index in range(-WARM_UP, MEASURED):
-        function(**arguments)
-        if stackless is not None:
-            kill_all(stackless)
+        reports = None
+        item._initrequest()
+        reports = runtestprotocol(item, log=False, nextitem=nextitem)
+        if not all(report.passed for report in reports):
+            return reports, {}
         if index >= -1:
             for column, value in zip(counts, census()):
                 column[index + 1] = value
@@ -175,4 +206,4 @@ def measure(function, arguments, stackless):
         steps = [b - a for a, b in zip(column, column[1:])]
         if min(steps) > 0:
             rises[what] = steps
-    return rises
+    return reports, rises

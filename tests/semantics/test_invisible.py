@@ -508,6 +508,7 @@ def make_covered(step):
     return covered
 
 
+@pytest.mark.noleak  # events of helper() stay disabled
 @needs_monitoring
 def test_disabled_events_stay_disabled_across_switches():
     """Coverage tools return DISABLE; a switch must not undo that."""

@@ -323,6 +323,7 @@ def test_raise_exception_checks_its_arguments(arguments):
     assert t.paused
 
 
+@pytest.mark.noleak  # the instances gather tracebacks
 @pytest.mark.parametrize("arguments, keywords, args", [
     ((Oops,), {}, ()),
     ((Oops, 1), {}, (1,)),
