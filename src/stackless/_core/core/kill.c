@@ -170,6 +170,21 @@ put_back(slp_task *me, given aside)
     me->bombed = aside.bombed;
 }
 
+/* After an operation that gave r: wait for the outcome.  1: there is one; 0: it
+   did not take place; -1: the outcome is an exception.  At 0 and -1 there is
+   an exception set. */
+static int
+come_back(slp_thread *st, int r)
+{
+    if (r < 0) {
+        slp_failed(st);
+        return 0;
+    }
+    PyObject *v = slp_resume(st);
+    Py_XDECREF(v);
+    return v == NULL ? -1 : 1;
+}
+
 /* Kill t now; the caller goes on when t has ended or blocked.  1: done; 0: it
    could not be; -1: done, and another's exception has reached the caller.  At
    0 and -1 there is an exception set. */
@@ -181,15 +196,7 @@ kill_now(slp_thread *st, slp_task *t)
     given aside = put_aside(me);
     PyObject *exc = new_tasklet_exit(st->state);
     int r = exc ? slp_task_throw(st, &e, t, exc, false) : -1;
-    if (r < 0) {
-        slp_failed(st);
-        r = 0;
-    }
-    else {
-        PyObject *v = slp_resume(st);
-        r = v == NULL ? -1 : 1;
-        Py_XDECREF(v);
-    }
+    r = come_back(st, r);
     put_back(me, aside);
     return r;
 }
@@ -239,15 +246,9 @@ reap_one(slp_thread *st, slp_task *t)
     slp_ring_before(st, me, t);
     given aside = put_aside(me);
     int r = slp_task_run(st, &e, t);
-    if (r < 0) {
-        slp_failed(st);
+    r = come_back(st, r);
+    if (r == 0) {
         PyErr_Clear(); /* gone meanwhile, or its turn comes later */
-        r = 0;
-    }
-    else {
-        PyObject *v = slp_resume(st);
-        r = v == NULL ? -1 : 1;
-        Py_XDECREF(v);
     }
     put_back(me, aside);
     return r;
