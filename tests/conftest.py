@@ -2,6 +2,8 @@
 
 STACKLESS_TEST_HARD=1   every switch is forced hard; tests marked `soft` (they
                         assert softness itself) are skipped
+STACKLESS_TEST_SLICE=1  every C stack that is left by a hard switch is sliced
+STACKLESS_GATE=return   points are left by their gates only: read by the engine
 STACKLESS_TEST_LEAKS=1  each test is repeated, and fails if references, memory
                         blocks or open files rise with every repetition
 STACKLESS_TEST_TIMEOUT  seconds for one test (default 60); a test that needs
@@ -19,6 +21,7 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 HARD = os.environ.get("STACKLESS_TEST_HARD", "0") not in ("", "0")
+SLICE = os.environ.get("STACKLESS_TEST_SLICE", "0") not in ("", "0")
 LEAKS = os.environ.get("STACKLESS_TEST_LEAKS", "0") not in ("", "0")
 TIMEOUT = float(os.environ.get("STACKLESS_TEST_TIMEOUT", "60"))
 
@@ -51,9 +54,12 @@ def pytest_unconfigure():
 
 
 def pytest_report_header():
-    return "stackless: " + (
-        "every switch forced hard" if HARD else "soft mode"
-    )
+    mode = "every switch forced hard" if HARD else "soft mode"
+    if SLICE:
+        mode += ", C stacks sliced at every hard switch"
+    if os.environ.get("STACKLESS_GATE") == "return":
+        mode += ", gates only"
+    return "stackless: " + mode
 
 
 def pytest_collection_modifyitems(items):
@@ -84,6 +90,8 @@ def clean_scheduler():
         yield
         return
     before = stackless.enable_softswitch(not HARD)
+    if SLICE:
+        stackless.set_c_stacks(limit=0)
     yield
     reset(stackless)
     kill_all(stackless)

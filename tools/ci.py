@@ -31,7 +31,15 @@ BUDGET = 75 * 60  # no job starts later than this
 JOB_LIMIT = 15 * 60
 
 HARD = {"STACKLESS_TEST_HARD": "1"}
+SLICE = {**HARD, "STACKLESS_TEST_SLICE": "1"}
 JIT = {"PYTHON_JIT": "1"}
+# Points are always left by their gates.
+RETURN = {"STACKLESS_GATE": "return"}
+
+# What runs again: with every switch hard, with C stacks sliced at each, with
+# gates only.  The attack brings stresses of its own for that.
+AGAIN = ["tests/semantics", "tests/unit", "tests/capi", "tests/tools"]
+HARD_TOO = [*AGAIN, "tests/stress", "tests/extensions", "tests/cli"]
 
 # One after the other; the jobs of the later ones run two at a time.
 STAGES = ["lint", "user", "build", "matrix", "sanitize", "extra"]
@@ -69,7 +77,7 @@ class Job:
         text = self.log.read_text(errors="replace")
         self.count(text, code)
         bad = code or self.failed
-        self.status = "FAILED" if bad else "passed"
+        self.status = "FAILED" if bad else self.good_status(text)
         mark = f"exit status {code}" if code else ""
         print(
             f"{self.status:8} {self.name} {self.seconds:.0f} s {mark}",
@@ -100,6 +108,11 @@ class Job:
                 log.write(b"\nstopped: over its time\n")
                 return -9
 
+    def good_status(self, text):
+        """Whether a job that did not fail has tested anything."""
+        reason = re.search(r"^NOT TESTED: .*", text, re.MULTILINE)
+        return reason[0] if reason and not self.passed else "passed"
+
     def count(self, text, code):
         """Add up the closing lines of pytest and meson in the log."""
         for line in text.splitlines():
@@ -120,11 +133,11 @@ class Job:
             plain = re.match(
                 r"(\d+) passed, (\d+) failed(, (\d+) skipped)?$", line
             )
-            if plain:  # tests/c/run.py
+            if plain:  # tests/c/run.py, tools/count_instructions.py
                 self.passed += int(plain[1])
                 self.failed += int(plain[2])
                 self.skipped += int(plain[4] or 0)
-        if not self.passed + self.failed:
+        if not self.passed + self.failed + self.skipped:
             self.passed = int(not code)
         if code and not self.failed:
             self.failed = 1
@@ -172,7 +185,14 @@ def matrix_jobs(pythons):
         options = ["-X", "dev"] if label.endswith("-dbg") else []
         run = [*command, *options, *pytest]
         yield Job("matrix", f"{label} soft", run, {}, missing)
-        yield Job("matrix", f"{label} hard", run, HARD, missing)
+        minor = "-" not in label
+        hard = [*run, *(HARD_TOO if minor else AGAIN)]
+        yield Job("matrix", f"{label} hard", hard, HARD, missing)
+        if minor:
+            again = [*run, *AGAIN]
+            yield Job("matrix", f"{label} sliced", again, SLICE, missing)
+            gates = run if label in ("3.11", "3.15") else again
+            yield Job("matrix", f"{label} return", gates, RETURN, missing)
         if label in ("3.14", "3.15"):
             yield Job("matrix", f"{label} JIT", run, JIT, missing)
     for label in ("3.12", "3.14"):
@@ -187,7 +207,8 @@ def matrix_jobs(pythons):
         )
         run = [*command, *pytest]
         yield Job("sanitize", f"asan {label} soft", run, {}, missing)
-        yield Job("sanitize", f"asan {label} hard", run, HARD, missing)
+        hard = [*run, *AGAIN]
+        yield Job("sanitize", f"asan {label} hard", hard, HARD, missing)
 
 
 def c_job(stage, name, folder, setup, missing=None, environ=None):
@@ -208,6 +229,8 @@ def all_jobs():
     yield Job("user", "make test", ["make", "test-py", "test-c"])
     yield Job("user", "make demo", ["make", "demo"])
     yield from matrix_jobs(pythons)
+    patches = [sys.executable, "tools/check_patches.py"]
+    yield Job("extra", "patch releases", patches)
     out = "build/py/clang"
     clang = [sys.executable, "tools/quickbuild.py", sys.executable, out]
     clang += ["--werror", "--coretest"]
@@ -244,6 +267,12 @@ def all_jobs():
         "sanitize", "C tests valgrind", [*run, "--valgrind"], {}, valgrind
     )
     yield Job("extra", "format, stubs", ["make", "lint-slow"])
+    for label in ("3.11", "3.13"):
+        missing = None if pythons[label] else f"no CPython {label} here"
+        command = in_python(label, *test_options(label))
+        command.append("tools/count_instructions.py")
+        name = f"instructions {label}"
+        yield Job("extra", name, command, {}, missing or valgrind)
 
 
 def print_table(jobs):

@@ -35,6 +35,7 @@ MINORS = ["3.11", "3.12", "3.13", "3.14", "3.15"]
 # patch release, where "3.13" may well be an older one.
 LABELS = [*MINORS, "3.13-newest", "3.13-dbg", "3.14-dbg", "3.15-dbg"]
 SID_MINORS = ["3.13", "3.14", "3.15"]
+COMPILERS = ["gcc", "g++", "libc6-dev"]  # g++: for tests/extensions
 
 QUERY = """
 import json, os, sys, sysconfig
@@ -120,6 +121,11 @@ def find(label):
     return None
 
 
+def lacks_compiler():
+    """Whether the sid tree was made before the tests needed one of them."""
+    return SID.exists() and not (SID / "usr/bin/g++").exists()
+
+
 def is_root():
     return hasattr(os, "geteuid") and os.geteuid() == 0
 
@@ -188,7 +194,7 @@ def fill_tree():
     # sid's index may be older than its signature allows on a frozen mirror.
     late = ["-o", "Acquire::Check-Valid-Until=false"]
     quiet(in_sid("apt-get", *late, "update"), "updating the sid package lists")
-    wanted = ["gcc", "libc6-dev"]
+    wanted = COMPILERS[:]
     for minor in SID_MINORS:
         wanted += [
             f"python{minor}-dev",
@@ -236,11 +242,8 @@ def main():
     found = {label: find(label) for label in LABELS}
     missing = [label for label in LABELS if not found[label]]
     why = "not fetched (--list)"
-    if (
-        missing
-        and "--list" not in sys.argv
-        and not set(missing) <= {"3.11", "3.12"}
-    ):
+    fetchable = not set(missing) <= {"3.11", "3.12"} or lacks_compiler()
+    if fetchable and "--list" not in sys.argv:
         why = fetch() or "not in Debian sid"
         found.update({label: find(label) for label in missing})
     for label, python in found.items():

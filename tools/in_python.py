@@ -29,7 +29,8 @@ import tempfile
 import get_pythons
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-# pytest and its pure Python dependencies, one copy for all interpreters.
+# pytest and its pure Python dependencies, one copy for all interpreters; in a
+# subfolder for each version, what is compiled.
 SITE = ROOT / "build" / "site"
 
 ASAN = {
@@ -70,10 +71,15 @@ def command_in(python, command, environ):
     return [*enter, *shown, "--", "env", "-C", cwd, *command]
 
 
+def build_folder(label, debug=False, asan=False):
+    """Where the extension is made for that interpreter."""
+    kind = "-asan" if asan else "-debug" if debug else ""
+    return ROOT / "build" / "py" / (label + kind)
+
+
 def build(python, options, environ):
     """Make the extension; return its folder."""
-    kind = "-asan" if options.asan else "-debug" if options.debug else ""
-    out = ROOT / "build" / "py" / (options.label + kind)
+    out = build_folder(options.label, options.debug, options.asan)
     command = [
         python.path,
         str(ROOT / "tools/quickbuild.py"),
@@ -113,8 +119,10 @@ def main():
         sys.exit(f"no CPython {options.label} here: see tools/get_pythons.py")
     environ = dict(os.environ)
     path = [environ["PYTHONPATH"]] if environ.get("PYTHONPATH") else []
+    # What is compiled has a copy for each version.
     if SITE.exists():
-        path.insert(0, str(SITE))
+        minor = options.label.partition("-")[0]
+        path[:0] = [str(SITE / minor), str(SITE)]
     if options.build:
         path.insert(0, str(build(python, options, environ)))
     if path:
@@ -124,7 +132,10 @@ def main():
         command = ["gdb", "-q", "--args", *command]
     if options.asan:
         environ.update({k: v for k, v in ASAN.items() if k not in os.environ})
-        preload = 'LD_PRELOAD=$(gcc -print-file-name=libasan.so) exec "$@"'
+        # C++ that is loaded later could not throw without the second.
+        libraries = "libasan.so", "libstdc++.so.6"
+        found = " ".join(f"$(gcc -print-file-name={n})" for n in libraries)
+        preload = f'LD_PRELOAD="{found}" exec "$@"'
         command = ["sh", "-c", preload, "sh", *command]
     command = command_in(python, command, environ)
     os.execvpe(command[0], command, environ)

@@ -78,6 +78,12 @@ def depends_on_newer(obj, depfile, command):
     return False
 
 
+def caches_chunks(include):
+    """What meson.build asks the compiler: a field that patch releases got."""
+    header = include / "cpython" / "pystate.h"
+    return header.exists() and "datastack_cached_chunk" in header.read_text()
+
+
 class Build:
     def __init__(self, options):
         self.options = options
@@ -96,6 +102,8 @@ class Build:
         self.flags += [f"-I{CORE}", f"-I{CORE / 'include'}"]
         for folder in dict.fromkeys(about["include"]):
             self.flags += ["-isystem", folder]
+            if caches_chunks(pathlib.Path(folder)):
+                self.flags.append("-DSLP_HAS_CACHED_CHUNK")
         if options.debug:
             self.flags += ["-O0", "-g3", "-UNDEBUG", "-DSLP_CHECK=1"]
         elif options.asan:

@@ -18,11 +18,12 @@ This file lists the public names and does nothing else.  The engine is the
 extension module stackless._core, where the docstrings are too.
 """
 
-from stackless import _channel_ext, _core
+# First: where the extension is missing the error is to say just that.
 from stackless._core import (
     all_tasklets,
     atomic,
     bomb,
+    call_on_new_stack,
     cframe,
     channel,
     cstack,
@@ -52,6 +53,7 @@ from stackless._core import (
     test_cframe_nr,
     test_outside,
 )
+from stackless import _channel_ext
 
 __version__ = "0.1.0"
 
@@ -63,6 +65,7 @@ __all__ = [
     "all_tasklets",
     "atomic",
     "bomb",
+    "call_on_new_stack",
     "cframe",
     "channel",
     "cstack",

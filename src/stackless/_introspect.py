@@ -47,10 +47,12 @@ def stack(tasklet, skip=0):
     'skip' is the number of innermost frames to leave out: those by which
     the running tasklet asks.
     """
-    frame = tasklet.frame
-    if frame is None:
+    # No variable for the frame: it may be this one, and all that the frames
+    # below refer to would live until the next collection.
+    if tasklet.frame is None:
         return []
-    summary = traceback.StackSummary.extract(traceback.walk_stack(frame))
+    summary = traceback.StackSummary.extract(
+        traceback.walk_stack(tasklet.frame))
     frames = list(reversed(summary[skip:]))
     for index in range(len(frames) - 1, -1, -1):
         if frames[index].filename == _CLI_FILE:

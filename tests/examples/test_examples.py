@@ -84,6 +84,7 @@ def test_benchmarks_run(tmp_path):
         pytest.skip("they check themselves that their switches are soft")
     results = tmp_path / "results.json"
     done = run(str(ROOT / "benchmarks" / "run.py"), "--quick",
-               "--output", str(results), folder=tmp_path, timeout=290)
+               "--json", str(results), "--plots", str(tmp_path),
+               folder=tmp_path, timeout=290)
     assert done.returncode == 0, done.stdout + done.stderr
     assert results.exists()

@@ -197,3 +197,31 @@ def test_commit_subjects(tmp_path, subject, fits):
         command, capture_output=True, text=True, cwd=tmp_path
     )
     assert (done.returncode == 0) is fits, done.stdout
+
+
+REFUSED = (
+    "refused: this stackless was built for CPython 3.13.0 and cannot be used "
+    "with the running CPython 3.13.18: thread_state.size is 312, and was 304."
+    "  stackless works on private structures.\n"
+)
+
+
+@pytest.mark.parametrize(
+    "status, out, err, fine",
+    [
+        (0, "works\n", "", True),
+        (0, REFUSED, "", True),
+        (0, "refused: No module named 'stackless._core'\n", "", True),
+        (0, "refused: undefined symbol: _PyEval_Something\n", "", False),
+        (0, "works\n", "Fatal Python error", False),
+        (1, "", "Traceback", False),
+        (-11, "works\n", "", False),
+    ],
+)
+def test_loading_on_another_patch_release(
+    monkeypatch, status, out, err, fine
+):
+    monkeypatch.syspath_prepend(str(TOOLS))
+    import check_patches
+
+    assert check_patches.judge(status, out, err)[1] is fine

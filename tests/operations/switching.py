@@ -119,6 +119,25 @@ def new_c_stacks():
 
 
 @operation
+def call_on_new_stack():
+    stackless.tasklet(nothing)(VALUE)
+    yield
+    stackless.call_on_new_stack(stackless.schedule, size=1 << 20)
+
+
+@operation
+def sliced():
+    stackless.set_c_stacks(limit=0)
+    for _ in range(3):
+        stackless.tasklet(through_c)(stackless.schedule)
+    yield
+    try:
+        stackless.run()
+    finally:
+        stackless.set_c_stacks(limit=1024)
+
+
+@operation
 def forced_hard():
     stackless.tasklet(stackless.schedule)()
     soft = stackless.enable_softswitch(None)

@@ -8,14 +8,7 @@ import traceback
 
 import stackless
 
-
-def through_c(function, *args):
-    """Call `function` with a C frame between it and the caller."""
-    return next(map(lambda _: function(*args), (None,)))
-
-
-def spawn(function, *args, **kwargs):
-    return stackless.tasklet(function)(*args, **kwargs)
+from tasks import pause, spawn, through_c
 
 
 def paused(function, *args):
@@ -28,11 +21,6 @@ def started(function, *args):
     t = spawn(function, *args)
     t.run()
     return t
-
-
-def pause():
-    """Leave the ring. No argument would store the tasklet in itself."""
-    return stackless.schedule_remove(None)
 
 
 # What main may wait in, by name.

@@ -118,6 +118,22 @@ def test_schedule_all_is_a_flag(channel, given, kept):
     assert channel.schedule_all == kept
 
 
+class Indecisive(int):
+    def __bool__(self):
+        raise KeyError
+
+
+def test_error_of_a_flag_comes_through_and_changes_nothing(channel):
+    main = stackless.getmain()
+    for flag in (False, True):
+        channel.schedule_all = main.block_trap = flag
+        with pytest.raises(KeyError):
+            channel.schedule_all = Indecisive(1)
+        with pytest.raises(KeyError):
+            main.block_trap = Indecisive(1)
+        assert bool(channel.schedule_all) is main.block_trap is flag
+
+
 def test_schedule_all_must_be_a_flag(channel):
     with pytest.raises(TypeError,
                        match="must be set to a bool or integer"):

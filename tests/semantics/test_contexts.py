@@ -179,3 +179,10 @@ def test_context_of_a_finished_tasklet_is_released(log):
     stackless.run()
     del t
     assert log == ["freed"]
+
+
+def test_context_run_without_a_callable_makes_no_context():
+    t = stackless.tasklet()
+    with pytest.raises(TypeError):
+        t.context_run()
+    assert t.context_id == 0

@@ -79,3 +79,107 @@ def test_evaluator_comes_and_goes(before):
     done = subprocess.run([sys.executable, "-c", program],
                           capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")
+
+
+TOGGLED = """
+import random
+import stackless
+from stackless import _coretest
+
+chance = random.Random({seed})
+on = False
+log = []
+
+
+def toggle(*args):
+    global on
+    on = not on
+    _coretest.set_evaluator(on)
+
+
+class Dying:
+    def __del__(self):
+        toggle()
+
+
+def generate(count):
+    for index in range(count):
+        stackless.schedule()
+        yield index
+
+
+def switch():
+    if chance.random() < 0.2:
+        toggle()
+    elif chance.random() < 0.2:
+        Dying()
+    return stackless.schedule("back")
+
+
+def work(number):
+    total = 0
+    for index in generate(5):
+        total += index
+        assert switch() == "back"
+        assert max([3], key=lambda x: (switch(), x)[1]) == 3
+        try:
+            channel.send((number, index))
+            raise KeyError(switch())
+        except KeyError as error:
+            assert error.args == ("back",)
+    log.append(total)
+
+
+def receive(count):
+    for _ in range(count):
+        log.append(channel.receive())
+
+
+def sleep():
+    try:
+        while True:
+            stackless.schedule_remove(None)
+    finally:
+        switch()
+        log.append("killed")
+
+
+channel = stackless.channel()
+stackless.set_schedule_callback(
+    lambda prev, next: chance.random() < 0.2 and toggle())
+sleepers = [stackless.tasklet(sleep)() for _ in range(3)]
+stackless.run()
+for number in range(6):
+    stackless.tasklet(work)(number)
+stackless.tasklet(receive)(30)
+stackless.run()
+for sleeper in sleepers:
+    sleeper.run()
+    sleeper.kill()
+stackless.run()
+assert log.count(10) == 6 and log.count("killed") == 3, log
+assert sorted(each for each in log if isinstance(each, tuple)) == [
+    (number, index) for number in range(6) for index in range(5)]
+assert stackless.getruncount() == 1
+_coretest.set_evaluator(False)
+print("done")
+"""
+
+
+@pytest.mark.skipif(JIT, reason="with the JIT CPython allows no evaluator")
+@pytest.mark.parametrize("seed", range(4))
+def test_evaluator_comes_and_goes_at_any_moment(seed):
+    """In callbacks, destructors, generators, between any two switches.
+
+    CPython's own trampoline is no use: turned on and off a few times, it
+    crashes the interpreter at its end.
+    """
+    pytest.importorskip("stackless._coretest", exc_type=ImportError)
+    program = TOGGLED.format(seed=seed)
+    if not stackless.enable_softswitch(None):
+        program = program.replace(
+            "import stackless\n",
+            "import stackless\nstackless.enable_softswitch(False)\n", 1)
+    done = subprocess.run([sys.executable, "-c", program],
+                          capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "done\n", "")

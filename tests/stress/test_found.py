@@ -611,3 +611,90 @@ def test_recursion_through_c_on_a_small_stack(kib, depth):
         stackless.tasklet(body)()
         stackless.run()
     """)
+
+
+def test_callback_hears_of_each_switch_of_test_cframe_nr():
+    """Found by tests/attack."""
+    out = run("""
+        def body():
+            while True:
+                stackless.schedule()
+        stackless.tasklet(body)()
+        stackless.set_schedule_callback(
+            lambda a, b: print("to", "main" if b.is_main else "body"))
+        stackless.test_cframe_nr(3)
+        stackless.set_schedule_callback(None)
+    """)
+    assert out == "to body\nto main\n" * 3
+
+
+def test_destructor_after_a_collection_nested_in_the_collection():
+    """Found by tests/attack: 3.12 nests them, and forgets the outer one."""
+    out = run("""
+        import gc
+        outcomes = set()
+        class Destructor:
+            def __del__(self):
+                (lambda: None)()  # CPython looks at what is due
+                try:
+                    stackless.schedule()
+                    outcomes.add("switched")
+                except RuntimeError as error:
+                    outcomes.add(str(error))
+        def body():
+            while True:
+                stackless.schedule()
+        stackless.tasklet(body)()
+        gc.set_threshold(1)
+        for i in range(4):
+            d = Destructor()
+            d.me = d
+            del d
+            keep = [[], []]  # a collection is due
+            gc.collect()
+        gc.set_threshold(0)
+        print(*outcomes)
+    """)
+    assert out == ("cannot switch tasklets in a destructor that the garbage "
+                   "collector runs\n")
+
+
+def test_print_stacks_keeps_nothing_alive():
+    """Found by tests/attack."""
+    out = run("""
+        import gc, io
+        gc.disable()
+        def body():
+            try:
+                stackless.schedule_remove(None)
+            finally:
+                print("ends")
+        t = stackless.tasklet(body)()
+        stackless.run()
+        stackless.print_stacks(io.StringIO())
+        del t
+        print("deleted")
+    """)
+    assert out == "ends\ndeleted\n"
+
+
+def test_error_handler_that_calls_on_a_new_stack_and_blocks():
+    """The tasklet has ended: its data stack is its C stack's."""
+    channel = stackless.channel()
+
+    def handler(*args):
+        stackless.call_on_new_stack(channel.send, 1)
+
+    def fail():
+        raise KeyError
+
+    before = stackless.set_error_handler(handler)
+    try:
+        stackless.tasklet(fail)()
+        stackless.run()
+        for _ in range(3):
+            stackless.schedule()  # debug builds walk all
+        assert channel.receive() == 1
+        stackless.run()
+    finally:
+        stackless.set_error_handler(before)

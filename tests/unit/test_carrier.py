@@ -7,6 +7,8 @@ import pytest
 
 import stackless
 
+from tasks import asleep, pause, through_c, wake
+
 try:
     from stackless import _coretest
 except ImportError:
@@ -16,6 +18,7 @@ except ImportError:
 @pytest.fixture(autouse=True)
 def settings_restored():
     before = stackless.get_stats()["c_stack_size"]
+    stackless.set_c_stacks(limit=1024)
     yield
     stackless.set_c_stacks(size=before, idle=64)
 
@@ -25,32 +28,11 @@ def stats(*names):
     return tuple(now[name] for name in names)
 
 
-def through_c(function):
-    """Call it with a C frame in between: sorted() calls its key."""
-    return sorted([0], key=lambda _: function())
-
-
-def sleep_in_c():
-    through_c(stackless.schedule_remove)
-
-
-def asleep(n):
-    """n tasklets that are suspended on a C stack each."""
-    tasks = [stackless.tasklet(sleep_in_c)() for _ in range(n)]
-    stackless.run()
-    return tasks
-
-
-def wake(tasks):
-    for task in tasks:
-        task.insert()
-    stackless.run()
-
-
 def test_keys():
     assert set(stackless.get_stats()) == {
-        "soft_switches", "hard_switches", "tasklets", "c_stacks",
-        "c_stacks_idle", "c_stack_size",
+        "soft_switches", "quick_switches", "hard_switches", "tasklets",
+        "c_stacks",
+        "c_stacks_idle", "c_stacks_sliced", "c_stack_size",
     }  # fmt: skip
     assert all(type(v) is int for v in stackless.get_stats().values())
 
@@ -157,7 +139,7 @@ def test_a_thread_that_ends_with_tasklets_in_c_gives_them_back():
 
     def sleeper():
         try:
-            sleep_in_c()
+            through_c(pause)
         finally:
             ended.append(1)
 
@@ -197,3 +179,26 @@ def test_counts_agree():
     assert (mapped, mapped - used) == stats("c_stacks", "c_stacks_idle")
     wake(tasks)
     assert _coretest.count()[:2] == (0, 0)
+
+
+@pytest.mark.skipif(_coretest is None, reason="needs stackless._coretest")
+def test_stack_below_is_in_its_place():
+    """C code on a new stack may know addresses on the one below."""
+    def read(address):
+        for _ in range(3):
+            stackless.schedule()
+            seen.append(_coretest.borrowed(address))
+
+    def body(i):
+        _coretest.lend(
+            i, lambda address: stackless.call_on_new_stack(read, address))
+
+    seen = []
+    stackless.set_c_stacks(limit=4)
+    try:
+        for i in range(12):
+            stackless.tasklet(body)(i)
+        stackless.run()
+    finally:
+        stackless.set_c_stacks(limit=1024)
+    assert sorted(seen) == sorted(3 * list(range(12)))

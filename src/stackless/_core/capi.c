@@ -2,6 +2,7 @@
 /* The C API: what include/stackless_api.h promises, as a capsule. */
 #include "core/bomb.h"
 #include "core/dispatch.h"
+#include "core/quick.h"
 #include "core/sched.h"
 #include "module.h"
 #include "types/types.h"
@@ -452,6 +453,7 @@ set_callback(PyObject *callable, bool channel)
     PyObject **slot = channel ? &st->state->channel_callback
                               : &st->state->schedule_callback;
     Py_XSETREF(*slot, Py_XNewRef(callable));
+    slp_quick_update_all(st->state);
     return 0;
 }
 
@@ -473,6 +475,7 @@ PyStackless_SetScheduleFastcallback(slp_schedule_hook_func *func)
     slp_state *s = slp_state_peek();
     if (s != NULL) {
         s->schedule_hook = func;
+        slp_quick_update_all(s);
     }
 }
 

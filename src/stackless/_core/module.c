@@ -3,6 +3,8 @@
    take-down. */
 #include "core/check.h"
 #include "core/dispatch.h"
+#include "core/newstack.h"
+#include "core/quick.h"
 #include "core/sched.h"
 #include "module.h"
 #include "types/types.h"
@@ -165,7 +167,8 @@ mod_get_thread_info(PyObject *Py_UNUSED(module), PyObject *args)
     PyObject *info;
     if (flags & INFO_SERIALS) {
         info = Py_BuildValue("(OOnKKO)", t->main, t->current, t->runcount,
-                             t->switches, t->switches, Py_None);
+                             t->switches + t->quick_switches,
+                             t->switches + t->quick_switches, Py_None);
     }
     else {
         info = Py_BuildValue("(OOn)", t->main, t->current, t->runcount);
@@ -202,6 +205,7 @@ mod_enable_softswitch(PyObject *Py_UNUSED(module), PyObject *flag)
             return NULL;
         }
         s->softswitch = on;
+        slp_quick_update_all(s);
     }
     return PyBool_FromLong(old);
 }
@@ -221,11 +225,12 @@ mod_switch_trap(PyObject *Py_UNUSED(module), PyObject *args)
     }
     long old = st->switch_trap;
     st->switch_trap = (long)((unsigned long)old + (unsigned long)change);
+    slp_quick_update(st);
     return PyLong_FromLong(old);
 }
 
 static PyObject *
-swap_callback(PyObject **slot, PyObject *value, const char *what)
+swap_callback(slp_state *s, PyObject **slot, PyObject *value, const char *what)
 {
     if (value != Py_None && !PyCallable_Check(value)) {
         PyErr_Format(PyExc_TypeError, "%s must be callable or None", what);
@@ -233,6 +238,7 @@ swap_callback(PyObject **slot, PyObject *value, const char *what)
     }
     PyObject *old = *slot;
     *slot = value == Py_None ? NULL : Py_NewRef(value);
+    slp_quick_update_all(s);
     return old ? old : Py_NewRef(Py_None);
 }
 
@@ -250,8 +256,8 @@ PyDoc_STRVAR(set_schedule_callback_doc,
 static PyObject *
 mod_set_schedule_callback(PyObject *module, PyObject *value)
 {
-    return swap_callback(&slp_state_of(module)->schedule_callback, value,
-                         "schedule callback");
+    slp_state *s = slp_state_of(module);
+    return swap_callback(s, &s->schedule_callback, value, "schedule callback");
 }
 
 PyDoc_STRVAR(get_schedule_callback_doc,
@@ -272,8 +278,8 @@ PyDoc_STRVAR(set_channel_callback_doc,
 static PyObject *
 mod_set_channel_callback(PyObject *module, PyObject *value)
 {
-    return swap_callback(&slp_state_of(module)->channel_callback, value,
-                         "channel callback");
+    slp_state *s = slp_state_of(module);
+    return swap_callback(s, &s->channel_callback, value, "channel callback");
 }
 
 PyDoc_STRVAR(get_channel_callback_doc,
@@ -418,31 +424,42 @@ PyDoc_STRVAR(
     get_stats_doc,
     "get_stats()\n--\n\n"
     "dict of int counters: soft_switches and hard_switches since import, "
-    "tasklets that\nexist, c_stacks mapped and c_stacks_idle among them "
-    "(without the threads' own),\nc_stack_size in bytes.");
+    "quick_switches\namong the soft ones (their point was left without a "
+    "gate), tasklets that exist, c_stacks mapped and c_stacks_idle among them "
+    "(without the threads' own),\nc_stacks_sliced that are kept in the heap, "
+    "c_stack_size in bytes.");
 
 static PyObject *
 mod_get_stats(PyObject *module, PyObject *Py_UNUSED(args))
 {
     slp_state *s = slp_state_of(module);
     int idle = 0;
+    long mapped = 0, sliced = 0;
+    uint64_t quick = s->quick_switches;
     for (slp_thread *t = s->threads; t != NULL; t = t->next_thread) {
         idle += t->idle_count;
+        mapped += t->pool.regions;
+        sliced += t->pool.sliced;
+        quick += t->quick_switches;
     }
     size_t size = s->carrier_size ? s->carrier_size
                                   : slp_carrier_default_size();
-    return Py_BuildValue("{s:K,s:K,s:n,s:l,s:i,s:n}", "soft_switches",
-                         s->soft_switches, "hard_switches", s->hard_switches,
-                         "tasklets", s->task_count, "c_stacks",
-                         s->carrier_count, "c_stacks_idle", idle,
-                         "c_stack_size", (Py_ssize_t)size);
+    return Py_BuildValue("{s:K,s:K,s:K,s:n,s:l,s:i,s:l,s:n}", "soft_switches",
+                         s->soft_switches + quick, "quick_switches", quick,
+                         "hard_switches", s->hard_switches, "tasklets",
+                         s->task_count, "c_stacks", mapped, "c_stacks_idle",
+                         idle, "c_stacks_sliced", sliced, "c_stack_size",
+                         (Py_ssize_t)size);
 }
 
 PyDoc_STRVAR(set_c_stacks_doc,
-             "set_c_stacks(size=None, idle=None)\n--\n\n"
+             "set_c_stacks(size=None, idle=None, limit=None)\n--\n\n"
              "size: bytes of C stacks made from now on (at least 128 KiB); "
-             "idle: number of unused\nones that each thread keeps. None "
-             "leaves a setting as it is. ValueError if out of\nrange.");
+             "idle: number of unused\nones that each thread keeps; limit: "
+             "number that each thread maps before it moves those that\nwere "
+             "left longest ago to the heap; 0: it moves each one that it "
+             "leaves, for tests. None\nleaves a setting as it is. ValueError "
+             "if out of range.");
 
 static int
 to_size(PyObject *op, Py_ssize_t low, Py_ssize_t high, Py_ssize_t *value)
@@ -466,15 +483,19 @@ to_size(PyObject *op, Py_ssize_t low, Py_ssize_t high, Py_ssize_t *value)
 static PyObject *
 mod_set_c_stacks(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static const char *const names[] = {"size", "idle", NULL};
-    PyObject *size = Py_None, *idle = Py_None;
+    static const char *const names[] = {"size", "idle", "limit", NULL};
+    PyObject *size = Py_None, *idle = Py_None, *limit = Py_None;
     slp_state *s = slp_state_of(module);
-    Py_ssize_t new_size = -1, new_idle = -1;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:set_c_stacks",
-                                     SLP_KWLIST(names), &size, &idle)
+    Py_ssize_t new_size = -1, new_idle = -1, new_limit = -1;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:set_c_stacks",
+                                     SLP_KWLIST(names), &size, &idle, &limit)
         || to_size(size, 128 << 10, (Py_ssize_t)1 << 40, &new_size) < 0
-        || to_size(idle, 0, 1 << 20, &new_idle) < 0) {
+        || to_size(idle, 0, 1 << 20, &new_idle) < 0
+        || to_size(limit, 0, (Py_ssize_t)1 << 30, &new_limit) < 0) {
         return NULL;
+    }
+    if (new_limit >= 0) {
+        s->carrier_limit = (long)new_limit;
     }
     if (new_size >= 0) {
         s->carrier_size = (size_t)new_size;
@@ -487,6 +508,42 @@ mod_set_c_stacks(PyObject *module, PyObject *args, PyObject *kwargs)
         slp_carriers_trim(st, new_size >= 0 ? 0 : s->idle_limit);
     }
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    call_on_new_stack_doc,
+    "call_on_new_stack(function, /, *args, size=None)\n--\n\n"
+    "function(*args) on a C stack of its own, in the tasklet that calls. "
+    "size: bytes of it, at\nleast 128 KiB; None: as large as the main "
+    "thread's. For recursion through C code that is\ndeeper than a C stack "
+    "allows; sys.setrecursionlimit() holds as ever. Returns or raises\nwhat "
+    "the function does; ValueError if size is out of range, MemoryError.");
+
+static PyObject *
+mod_call_on_new_stack(PyObject *Py_UNUSED(module), PyObject *args,
+                      PyObject *kwargs)
+{
+    static const char *const names[] = {"size", NULL};
+    Py_ssize_t n = PyTuple_GET_SIZE(args), bytes = 0;
+    if (n < 1 || !PyCallable_Check(PyTuple_GET_ITEM(args, 0))) {
+        PyErr_SetString(PyExc_TypeError,
+                        "call_on_new_stack() needs a callable first");
+        return NULL;
+    }
+    PyObject *size = Py_None, *none = PyTuple_New(0), *rest = NULL;
+    PyObject *result = NULL;
+    slp_thread *st = slp_thread_get();
+    if (none != NULL && st != NULL
+        && PyArg_ParseTupleAndKeywords(none, kwargs, "|$O:call_on_new_stack",
+                                       SLP_KWLIST(names), &size)
+        && to_size(size, 128 << 10, (Py_ssize_t)1 << 40, &bytes) == 0
+        && (rest = PyTuple_GetSlice(args, 1, n)) != NULL) {
+        result = slp_call_on_new_stack(st, PyTuple_GET_ITEM(args, 0), rest,
+                                       (size_t)bytes);
+    }
+    Py_XDECREF(rest);
+    Py_XDECREF(none);
+    return result;
 }
 
 /* ---- upstream's test helpers --------------------------------------------- */
@@ -505,8 +562,8 @@ mod_test_cframe_nr(PyObject *Py_UNUSED(module), PyObject *args,
         return NULL;
     }
     slp_thread *st = slp_thread_get();
-    slp_entry e = {.gate = NULL};
     for (int i = 0; st != NULL && i < n; i++) {
+        slp_entry e = {.gate = NULL};
         PyObject *v = slp_outcome(st, slp_schedule(st, &e, Py_None, false));
         if (v == NULL) {
             return NULL;
@@ -569,6 +626,7 @@ static PyMethodDef methods[] = {
     METHOD(getuncollectables, METH_NOARGS),
     METHOD(get_stats, METH_NOARGS),
     METHOD(set_c_stacks, KEYWORDS),
+    METHOD(call_on_new_stack, KEYWORDS),
     METHOD(test_cframe_nr, KEYWORDS),
     METHOD(test_outside, METH_NOARGS),
     {"_shutdown", mod_shutdown, METH_NOARGS, NULL},
@@ -631,34 +689,90 @@ register_hooks(PyObject *module)
     return r;
 }
 
-/* Two tasklets that call schedule(): do they switch softly here? */
+/* Switches in the middle of an expression, whose values lie where a pop borrows
+   a word. */
+static const char check_source[] =
+    "lambda schedule, log:"
+    " log.append((1, schedule(2), schedule(3)))";
+
+static PyObject *
+check_function(void)
+{
+    PyObject *globals = Py_BuildValue("{s:O}", "__builtins__",
+                                      PyEval_GetBuiltins());
+    PyObject *f = globals ? PyRun_String(check_source, Py_eval_input, globals,
+                                         globals)
+                          : NULL;
+    Py_XDECREF(globals);
+    return f;
+}
+
+static bool
+is_expected(PyObject *log)
+{
+    bool right = PyList_GET_SIZE(log) == 2;
+    for (Py_ssize_t i = 0; right && i < 2; i++) {
+        int a, b, c;
+        right = PyArg_ParseTuple(PyList_GET_ITEM(log, i), "iii", &a, &b, &c)
+                && a == 1 && b == 2 && c == 3;
+    }
+    return right;
+}
+
+/* Two tasklets call the function; -1 with an exception. */
+static int
+run_check(slp_state *s, PyObject *module, PyObject *function, PyObject *log)
+{
+    PyObject *schedule = PyObject_GetAttrString(module, "schedule");
+    PyObject *r = schedule ? Py_NewRef(schedule) : NULL;
+    for (int i = 0; i < 2 && r != NULL; i++) {
+        PyObject *t = PyObject_CallOneArg((PyObject *)s->tasklet_type,
+                                          function);
+        Py_SETREF(r, t ? PyObject_CallFunctionObjArgs(t, schedule, log, NULL)
+                       : NULL);
+        Py_XDECREF(t);
+    }
+    if (r != NULL) {
+        /* A frame evaluator (PEP 523) may go again: look at what lies below. */
+        PyThreadState *ts = slp_ts();
+        void *evaluator = slp_evaluator_take(ts);
+        Py_SETREF(r, mod_test_outside(module, NULL));
+        slp_evaluator_put(ts, evaluator);
+    }
+    Py_XDECREF(schedule);
+    Py_XDECREF(r);
+    return r == NULL ? -1 : 0;
+}
+
+/* Do tasklets switch softly here, and can points be left in one go? */
 static int
 self_check(slp_state *s, PyObject *module)
 {
-    uint64_t before = s->soft_switches;
-    PyObject *schedule = PyObject_GetAttrString(module, "schedule");
-    s->soft_possible = true;
-    for (int i = 0; i < 2 && schedule != NULL; i++) {
-        PyObject *t = PyObject_CallOneArg((PyObject *)s->tasklet_type,
-                                          schedule);
-        PyObject *r = t ? PyObject_CallNoArgs(t) : NULL;
-        Py_XDECREF(t);
-        Py_XDECREF(r);
-        if (r == NULL) {
-            Py_CLEAR(schedule);
-        }
+    const char *gate = getenv("STACKLESS_GATE");
+    PyObject *function = check_function(), *log = PyList_New(0);
+    slp_thread *st = slp_thread_get();
+    int r = -1;
+    if (function != NULL && log != NULL && st != NULL) {
+        uint64_t before = s->soft_switches;
+        s->soft_possible = true;
+        r = run_check(s, module, function, log);
+        s->soft_possible = s->soft_switches > before && is_expected(log);
     }
-    /* A frame evaluator (PEP 523) may go again: look at what lies below. */
-    PyThreadState *ts = slp_ts();
-    void *evaluator = slp_evaluator_take(ts);
-    PyObject *r = schedule ? mod_test_outside(module, NULL) : NULL;
-    slp_evaluator_put(ts, evaluator);
-    Py_XDECREF(schedule);
-    Py_XDECREF(r);
-    s->soft_possible = s->soft_switches > before;
+    if (r == 0 && s->soft_possible && !(gate && strcmp(gate, "return") == 0)) {
+        slp_pop_setup();
+        s->quick_possible = true;
+        PyList_SetSlice(log, 0, PyList_GET_SIZE(log), NULL);
+        r = run_check(s, module, function, log);
+        s->quick_possible = r == 0 && st->quick_switches > 0
+                            && slp_lent.place == NULL && is_expected(log);
+        slp_quick_update(st);
+        st->quick_switches = 0;
+    }
+    Py_XDECREF(function);
+    Py_XDECREF(log);
     s->soft_switches = s->hard_switches = 0;
     s->task_serial = 0;
-    return r == NULL ? -1 : 0;
+    return r;
 }
 
 /* The public functions say that they belong to the package. */
@@ -719,7 +833,9 @@ module_clear(PyObject *module)
 {
     /* Tasklets and threads may outlive the module's dict: what they need is
        released with the module itself. */
-    slp_state_of(module)->finalizing = true;
+    slp_state *s = slp_state_of(module);
+    s->finalizing = true;
+    slp_quick_update_all(s);
     return 0;
 }
 

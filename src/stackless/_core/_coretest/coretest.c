@@ -437,6 +437,35 @@ deepen(long n, PyObject *f)
     return r;
 }
 
+PyDoc_STRVAR(lend_doc,
+             "lend(value, f)\n--\n\n"
+             "f(address) while an int on this C stack, at that address, is "
+             "value.");
+
+static PyObject *
+lend(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    int value;
+    PyObject *f;
+    if (!PyArg_ParseTuple(args, "iO", &value, &f)) {
+        return NULL;
+    }
+    int here = value;
+    PyObject *address = PyLong_FromVoidPtr(&here);
+    PyObject *r = address ? PyObject_CallOneArg(f, address) : NULL;
+    Py_XDECREF(address);
+    return r;
+}
+
+PyDoc_STRVAR(borrowed_doc, "borrowed(address)\n--\n\nThe int there.");
+
+static PyObject *
+borrowed(PyObject *Py_UNUSED(module), PyObject *address)
+{
+    int *there = PyLong_AsVoidPtr(address);
+    return there ? PyLong_FromLong(*there) : NULL;
+}
+
 PyDoc_STRVAR(deep_c_doc,
              "deep_c(n, f)\n--\n\n"
              "f(), below n C frames of 2 KiB each, which are compared "
@@ -710,6 +739,8 @@ static PyMethodDef methods[] = {
     {"count_switches", count_switches, METH_O, count_switches_doc},
     {"call_through_c", call_through_c, METH_VARARGS, call_through_c_doc},
     {"deep_c", deep_c, METH_VARARGS, deep_c_doc},
+    {"lend", lend, METH_VARARGS, lend_doc},
+    {"borrowed", borrowed, METH_O, borrowed_doc},
     {"fail_memory", fail_memory, METH_VARARGS, fail_memory_doc},
     {"fail_c_stacks_after", fail_c_stacks_after, METH_O,
      fail_c_stacks_after_doc},

@@ -17,7 +17,6 @@
 #    define Py_BUILD_CORE 1
 #endif
 #include "../base/slp_python.h"
-
 #if PY_VERSION_HEX >= 0x030C0000
 #    define SLP_HAS_RAISED_EXCEPTION 1
 #else
@@ -192,33 +191,17 @@ SLP_INTERNAL void slp_cstate_free(slp_cstate *);
 /* A C stack on which nothing has run yet. */
 SLP_INTERNAL void slp_cstate_init(PyThreadState *ts, slp_cstate *c, char *low,
                                   char *high);
+/* How large one should be for CPython's limit of C calls, and must be. */
+SLP_INTERNAL size_t slp_cstate_size(size_t *minimum);
 SLP_INTERNAL void slp_cstate_save(PyThreadState *ts, slp_cstate *c);
 SLP_INTERNAL void slp_cstate_load(PyThreadState *ts, slp_cstate *c);
-/* Newest frame of a saved C stack. */
+/* Newest frame of Python code of a saved C stack. */
 SLP_INTERNAL slp_frame *slp_cstate_frame(slp_cstate *c);
 /* Call the function (no arguments) as the first one of a fresh C stack. */
 SLP_INTERNAL PyObject *slp_cstate_enter(PyThreadState *ts, PyObject *func);
-
-/* A data stack of one chunk that CPython never gives back. */
-SLP_INTERNAL _PyStackChunk *slp_chunk_new(size_t size);
-SLP_INTERNAL void slp_chunk_free(_PyStackChunk *chunk);
-/* The same for a dispatcher.  On 3.11 a frame object that outlives its call
-   keeps a pointer to the dispatcher's frame and may walk through it: the
-   memory is used again for dispatchers only, whose frame is always the first
-   in it. */
-SLP_INTERNAL _PyStackChunk *slp_chunk_new_base(size_t size);
-SLP_INTERNAL void slp_chunk_free_base(_PyStackChunk *chunk);
-static inline void
-slp_pystate_fresh(slp_pystate *s, _PyStackChunk *chunk,
-                  _PyErr_StackItem *exc_info)
-{
-    s->chunk = chunk;
-    s->top = (PyObject **)&chunk->data[1]; /* data[0] keeps it a root */
-    s->limit = (PyObject **)((char *)chunk + chunk->size);
-    s->exc_info = exc_info;
-    s->depth = 0;
-    s->excess = 0;
-}
+/* The same for func(*args), as part of what runs on `below`. */
+SLP_INTERNAL PyObject *slp_cstate_go_on(PyThreadState *ts, slp_cstate *below,
+                                        PyObject *func, PyObject *args);
 
 #include "compat_frames.h"
 #include "compat_points.h"
@@ -250,6 +233,12 @@ slp_tracing_off(PyThreadState *ts)
 {
     ts->cframe->use_tracing = 0;
 }
+/* Would it see the running point return? */
+static inline bool
+slp_tracing_sees(PyThreadState *ts)
+{
+    return ts->cframe->use_tracing != 0;
+}
 static inline void
 slp_tracing_on(PyThreadState *ts)
 {
@@ -258,11 +247,11 @@ slp_tracing_on(PyThreadState *ts)
     }
 }
 #else
-#    define slp_tracing_off(ts) ((void)(ts))
-#    define slp_tracing_on(ts)  ((void)(ts))
+#    define slp_tracing_off(ts)  ((void)(ts))
+#    define slp_tracing_sees(ts) ((void)(ts), false)
+#    define slp_tracing_on(ts)   ((void)(ts))
 #endif
-/* An attribute of sys, new reference.  PySys_GetObject() does not tell "none"
-   from "no memory". */
+/* An attribute of sys, new reference; an error says if there is no memory. */
 SLP_INTERNAL PyObject *slp_sys_attribute(const char *name);
 /* Once per interpreter, at import; -1 with an exception. */
 SLP_INTERNAL int slp_tools_setup(PyThreadState *ts);
@@ -280,6 +269,8 @@ slp_gc_collecting(PyThreadState *ts)
 {
     return ts->interp->gc.collecting != 0;
 }
+/* Collections that have ended, as of 3.12: they can be nested there. */
+SLP_INTERNAL Py_ssize_t slp_gc_ended(PyThreadState *ts);
 
 /* Is the running interpreter laid out like the one we were built for?
    -1 with an ImportError that says what differs. */

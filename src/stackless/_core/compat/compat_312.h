@@ -23,6 +23,8 @@ typedef struct _PyInterpreterFrame slp_frame;
 #define SLP_ASYNCIO_ANY(ts)      (0)
 #define SLP_FRAME_END(ts)        NULL
 
+#define SLP_GC_NESTS 1
+
 static inline bool
 slp_frame_is_entry(slp_frame *f)
 {

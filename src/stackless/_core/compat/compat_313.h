@@ -24,6 +24,8 @@ typedef struct _PyInterpreterFrame slp_frame;
     (((_PyThreadStateImpl *)(ts))->asyncio_running_loop)
 #define SLP_FRAME_END(ts) NULL
 
+#define SLP_GC_NESTS 0
+
 static inline bool
 slp_frame_is_entry(slp_frame *f)
 {

@@ -31,6 +31,8 @@ typedef struct _PyInterpreterFrame slp_frame;
 /* Where the frames of a C stack end. */
 #define SLP_FRAME_END(ts) ((ts)->base_frame)
 
+#define SLP_GC_NESTS 0
+
 static inline bool
 slp_frame_is_entry(slp_frame *f)
 {

@@ -40,6 +40,8 @@
    unless the thread is inside a tool. */
 #define HIDE_BY_TRACING                                                       \
     (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
+/* Points leave room for one another's frames: slp_point_push(). */
+#define POINT_STACK   3
 #define SPREAD_CACHES (PY_VERSION_HEX >= 0x030F0000 ? 1 : 0)
 /* "There are keywords"; always so from 3.14. */
 #define SPREAD_ARG (PY_VERSION_HEX >= 0x030E0000 ? 0 : 1)
@@ -203,25 +205,50 @@ hide(PyCodeObject *code)
     code->_co_firsttraceable = (int)Py_SIZE(code);
 }
 
+/* Every instruction is on line 1: faulthandler takes a frame without a line for
+   the end of the stack. */
+static PyObject *
+line_table(Py_ssize_t units)
+{
+    enum {
+        NO_COLUMNS = 13,
+        LONGEST = 8
+    };
+    Py_ssize_t size = 2 * ((units + LONGEST - 1) / LONGEST);
+    PyObject *table = PyBytes_FromStringAndSize(NULL, size);
+    if (table == NULL) {
+        return NULL;
+    }
+    unsigned char *p = (unsigned char *)PyBytes_AS_STRING(table);
+    for (; units > 0; units -= LONGEST) {
+        Py_ssize_t n = units < LONGEST ? units : LONGEST;
+        *p++ = (unsigned char)(0x80 | NO_COLUMNS << 3 | (n - 1));
+        *p++ = 0; /* lines further on */
+    }
+    return table;
+}
+
 static PyCodeObject *
 new_code(const code_spec *spec, PyObject *bytes, PyObject *consts)
 {
     PyCodeObject *code = NULL;
     PyObject *empty = PyBytes_FromStringAndSize(NULL, 0);
+    PyObject *lines = line_table(PyBytes_GET_SIZE(bytes) / 2);
     PyObject *none = PyTuple_New(0);
     PyObject *name = PyUnicode_InternFromString(spec->name);
     PyObject *qualname = PyUnicode_InternFromString(spec->qualname);
     PyObject *filename = PyUnicode_InternFromString("<stackless>");
-    if (empty && none && name && qualname && filename) {
+    if (empty && lines && none && name && qualname && filename) {
         PyObject *table = spec->exceptiontable ? spec->exceptiontable : empty;
         code = (PyCodeObject *)CODE_NEW(
             spec->argcount, spec->positional_only, 0,
             (int)PyTuple_GET_SIZE(spec->varnames), spec->stacksize,
             CO_OPTIMIZED | CO_NEWLOCALS | spec->flags, bytes, consts, none,
-            spec->varnames, none, none, filename, name, qualname, 1, empty,
+            spec->varnames, none, none, filename, name, qualname, 1, lines,
             table);
     }
     Py_XDECREF(empty);
+    Py_XDECREF(lines);
     Py_XDECREF(none);
     Py_XDECREF(name);
     Py_XDECREF(qualname);
@@ -364,16 +391,30 @@ set_doc(PyObject *function, const char *doc)
     return r;
 }
 
+/* What follows the gate's call: the op that it has returned is on the stack.
+   Constant 1 is reraise(). */
+static void
+emit_outcome(code_buffer *b)
+{
+    int place = emit_send_top(b);
+    emit_end_send(b);
+    emit(b, RETURN_VALUE, 0, 0);
+    /* A StopIteration cannot leave an op: SEND takes it for a return. */
+    land(b, place);
+    emit_call_const(b, 1);
+    emit(b, RETURN_VALUE, 0, 0);
+}
+
 PyObject *
-slp_point_new(const slp_point_spec *spec, PyObject *op, PyObject *reraise,
-              PyObject *defaults)
+slp_point_new(const slp_point_spec *spec, PyObject *quick, PyObject *op,
+              PyObject *reraise, PyObject *defaults)
 {
     code_spec cs = {
         .name = spec->name,
         .qualname = spec->qualname,
         .module = spec->module,
         .positional_only = spec->positional_only,
-        .stacksize = 3,
+        .stacksize = POINT_STACK,
     };
     PyObject *gate = slp_gate_new(spec->name, op);
     if (gate == NULL || parse_params(spec, &cs) < 0) {
@@ -381,15 +422,16 @@ slp_point_new(const slp_point_spec *spec, PyObject *op, PyObject *reraise,
         return NULL;
     }
     code_buffer b = {0};
-    emit_call_const(&b, 1); /* returns `resume` */
-    int place = emit_send_top(&b);
-    emit_end_send(&b);
-    emit(&b, RETURN_VALUE, 0, 0);
-    /* A StopIteration cannot leave an op: SEND takes it for a return. */
-    land(&b, place);
+    if (quick != NULL) {
+        int place = emit_send(&b, 3);
+        emit_end_send(&b);
+        emit(&b, RETURN_VALUE, 0, 0);
+        land(&b, place);
+    }
     emit_call_const(&b, 2);
-    emit(&b, RETURN_VALUE, 0, 0);
-    PyObject *consts = PyTuple_Pack(3, Py_None, gate, reraise);
+    emit_outcome(&b);
+    PyObject *consts = PyTuple_Pack(4, Py_None, reraise, gate,
+                                    quick ? quick : Py_None);
     PyObject *point = new_function(&cs, &b, consts);
     Py_DECREF(gate);
     Py_DECREF(cs.varnames);
@@ -399,6 +441,35 @@ slp_point_new(const slp_point_spec *spec, PyObject *op, PyObject *reraise,
         Py_CLEAR(point);
     }
     return point;
+}
+
+PyObject *
+slp_resumer_new(PyObject *reraise)
+{
+    code_buffer b = {0};
+    emit_outcome(&b);
+    return new_internal("resumed", &b, PyTuple_Pack(2, Py_None, reraise),
+                        1 + HIDE_BY_TRACING, 0, POINT_STACK, NULL);
+}
+
+slp_frame *
+slp_point_push(PyThreadState *ts, slp_pystate *s, slp_frame *top,
+               PyObject *resumer, PyObject *held)
+{
+    PyFunctionObject *func = (PyFunctionObject *)Py_NewRef(resumer);
+    PyCodeObject *code = (PyCodeObject *)func->func_code;
+    _PyStackChunk *chunk = s->chunk;
+    slp_frame *f = (slp_frame *)&chunk->data[chunk->top];
+    slp_frame_init(ts, f, func, top);
+    if (held != NULL) {
+        slp_slot_fill(&f->localsplus[0], held);
+    }
+    s->top = (PyObject **)f + FRAME_SPECIALS_SIZE + code->co_nlocalsplus
+             + code->co_stacksize;
+    s->limit = (PyObject **)((char *)chunk + chunk->size);
+    assert(s->top <= s->limit);
+    s->depth++;
+    return f;
 }
 
 #if SLP_DISPATCHER_CATCHES

@@ -52,6 +52,59 @@ slp_frames_nesting(slp_frame *top, slp_frame *end)
     return n;
 }
 
+static bool
+lies_in(slp_frame *f, const char *low, const char *high)
+{
+    return (const char *)f >= low && (const char *)f < high;
+}
+
+int
+slp_frames_links(slp_frame *top, const char *low, const char *high,
+                 slp_frame_link *links, int room)
+{
+    int n = 0;
+    if (PY_VERSION_HEX < 0x030C0000) {
+        return n;
+    }
+    for (slp_frame *f = slp_frame_python_below(top); f != NULL;
+         f = f->previous) {
+        SLP_ASSERT(!lies_in(f, low, high));
+        slp_frame *entry = f->previous;
+        if (!lies_in(entry, low, high)) {
+            continue;
+        }
+        if (n < room) {
+            links[n] = (slp_frame_link){.frame = f, .entry = entry};
+        }
+        n++;
+        while (lies_in(f->previous, low, high)) {
+            f = f->previous;
+        }
+    }
+    return n;
+}
+
+void
+slp_frames_unlink(slp_frame_link *links, int n)
+{
+    for (int i = 0; i < n; i++) {
+        slp_frame *f = links[i].entry;
+        while (f != NULL && slp_frame_is_entry(f)
+               && !slp_frame_is_sentinel(f)) {
+            f = f->previous;
+        }
+        links[i].frame->previous = f;
+    }
+}
+
+void
+slp_frames_relink(slp_frame_link *links, int n)
+{
+    for (int i = 0; i < n; i++) {
+        links[i].frame->previous = links[i].entry;
+    }
+}
+
 /* Entry frames have no Python code to ask _PyFrame_IsIncomplete() about. */
 static bool
 is_visible(slp_frame *f)

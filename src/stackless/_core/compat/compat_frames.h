@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PSF-2.0 */
-/* Part of compat.h: chains of frames looked at, visited, taken apart. */
+/* Part of compat.h: chains of frames looked at, visited, taken apart; what they
+   lie on. */
 #ifndef SLP_COMPAT_FRAMES_H
 #define SLP_COMPAT_FRAMES_H
 
@@ -29,6 +30,32 @@ slp_frame_return_into(slp_frame *f, slp_frame *below)
 }
 /* Number of C calls of the interpreter between top and end. */
 SLP_INTERNAL int slp_frames_nesting(slp_frame *top, slp_frame *end);
+/* f, or if it is no frame of Python code, the next one that is (or the end of
+   the chain).  A function that returns to C leaves an entry frame on top while
+   its locals are released. */
+static inline slp_frame *
+slp_frame_python_below(slp_frame *f)
+{
+    while (f != NULL && !slp_frame_is_python(f) && !slp_frame_is_sentinel(f)) {
+        f = f->previous;
+    }
+    return f;
+}
+/* From 3.12 the interpreter keeps entry frames on the C stack.  A link says
+   which frame returns into one. */
+typedef struct {
+    slp_frame *frame, *entry;
+} slp_frame_link;
+/* Store up to `room` links into the C stack [low, high) of the chain that starts
+   with the first frame of Python code from top on.  Returns how many there
+   are. */
+SLP_INTERNAL int slp_frames_links(slp_frame *top, const char *low,
+                                  const char *high, slp_frame_link *links,
+                                  int room);
+/* Let frames return into the next Python frame instead, as the C stack goes
+   away; and as they were. */
+SLP_INTERNAL void slp_frames_unlink(slp_frame_link *links, int n);
+SLP_INTERNAL void slp_frames_relink(slp_frame_link *links, int n);
 /* Skip what is no Python code of the user's. */
 SLP_INTERNAL slp_frame *slp_frame_visible(slp_frame *f);
 /* New reference to the newest visible frame object of a chain, or None. */
@@ -49,8 +76,41 @@ SLP_INTERNAL void slp_frames_unguard(slp_frame *top, slp_frame *bottom);
 SLP_INTERNAL void slp_frames_drop(slp_frame *top, slp_frame *bottom);
 /* After slp_frames_drop(): give the chunks above root back. */
 SLP_INTERNAL void slp_chunks_drop(_PyStackChunk *top, _PyStackChunk *root);
+/* The thread state goes, and nothing returns into its frames any more.
+   CPython is not to unmap what they lie on: the first chunk is ours. */
+static inline void
+slp_chunks_forget(PyThreadState *ts)
+{
+    ts->datastack_chunk = NULL;
+    ts->datastack_top = ts->datastack_limit = NULL;
+}
 /* Where the calling Python code stands; both NULL/-1 if it is C. */
 SLP_INTERNAL void slp_caller(PyThreadState *ts, PyCodeObject **code,
                              int *lasti);
+
+/* ---- first chunks of data stacks ----------------------------------------- */
+
+/* A data stack of one chunk that CPython never gives back; most are of one
+   size, with room for a small function and a point. */
+#define SLP_CHUNK_SIZE ((size_t)416)
+SLP_INTERNAL _PyStackChunk *slp_chunk_new(size_t size);
+SLP_INTERNAL void slp_chunk_free(_PyStackChunk *chunk);
+/* Bytes that the thread's data stack would need in one chunk. */
+SLP_INTERNAL size_t slp_stack_size(PyThreadState *ts);
+/* The same for a dispatcher.  On 3.11 a frame object that outlives its call may
+   walk through the dispatcher's frame: the memory serves dispatchers only. */
+SLP_INTERNAL _PyStackChunk *slp_chunk_new_base(size_t size);
+SLP_INTERNAL void slp_chunk_free_base(_PyStackChunk *chunk);
+static inline void
+slp_pystate_fresh(slp_pystate *s, _PyStackChunk *chunk,
+                  _PyErr_StackItem *exc_info)
+{
+    s->chunk = chunk;
+    s->top = (PyObject **)&chunk->data[1]; /* data[0] keeps it a root */
+    s->limit = (PyObject **)((char *)chunk + chunk->size);
+    s->exc_info = exc_info;
+    s->depth = 0;
+    s->excess = 0;
+}
 
 #endif

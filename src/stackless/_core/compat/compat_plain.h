@@ -45,10 +45,51 @@ slp_slot_clear(slp_slot *slot)
     Py_CLEAR(*slot);
 }
 
+/* What is in a slot that is not empty. */
+static inline PyObject *
+slp_slot_object(slp_slot slot)
+{
+    return slot;
+}
+
+/* Let an empty slot own op. */
+static inline void
+slp_slot_fill(slp_slot *slot, PyObject *op)
+{
+    *slot = op;
+}
+
+/* Its reference is the caller's; the slot is empty then. */
+static inline PyObject *
+slp_slot_steal(slp_slot *slot)
+{
+    PyObject *op = *slot;
+    *slot = NULL;
+    return op;
+}
+
 static inline int
 slp_frame_depth(slp_frame *f)
 {
     return f->stacktop; /* -1 while the frame runs or is in a C call */
+}
+
+/* A frame of func (stolen) that has not begun, above `previous`. */
+static inline void
+slp_frame_init(PyThreadState *ts, slp_frame *f, PyFunctionObject *func,
+               slp_frame *previous)
+{
+    PyCodeObject *code = (PyCodeObject *)func->func_code;
+    (void)ts;
+#if PY_VERSION_HEX >= 0x030C0000
+    _PyFrame_Initialize(f, func, NULL, code, 0);
+#else
+    _PyFrame_InitializeSpecials(f, func, NULL, code->co_nlocalsplus);
+    for (int i = 0; i < code->co_nlocalsplus; i++) {
+        f->localsplus[i] = NULL;
+    }
+#endif
+    f->previous = previous;
 }
 
 /* ---- frames taken apart: see compat_frame.c ----------------------------- */

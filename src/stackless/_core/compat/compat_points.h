@@ -26,9 +26,20 @@ typedef struct {
 
 /* A function that calls a gate, in which `op` decides and relinks, and then
    returns or raises what another op gives: the one that the gate returned.
-   defaults: tuple or NULL. */
-SLP_INTERNAL PyObject *slp_point_new(const slp_point_spec *spec, PyObject *op,
+   First it asks `quick`, if that is not NULL, whose value is the function's at
+   once.  defaults: tuple or NULL. */
+SLP_INTERNAL PyObject *slp_point_new(const slp_point_spec *spec,
+                                     PyObject *quick, PyObject *op,
                                      PyObject *reraise, PyObject *defaults);
+/* A function like the rest of a point, for slp_point_push(). */
+SLP_INTERNAL PyObject *slp_resumer_new(PyObject *reraise);
+/* Above `top`, on the data stack of s up to the recorded top of its last chunk,
+   put a frame of the resumer, which waits for what a gate returns and owns
+   `held` (stolen; or NULL).  s must have been left by a point with an argument,
+   so there is room.  Returns the frame. */
+SLP_INTERNAL slp_frame *slp_point_push(PyThreadState *ts, slp_pystate *s,
+                                       slp_frame *top, PyObject *resumer,
+                                       PyObject *held);
 /* A function of no arguments that returns what `op` gives. */
 SLP_INTERNAL PyObject *slp_gate_new(const char *name, PyObject *op);
 /* The endless loop: call what `next` returns with the arguments that `arg`
@@ -36,10 +47,12 @@ SLP_INTERNAL PyObject *slp_gate_new(const char *name, PyObject *op);
 
    What a call raises takes the dispatcher's frame with it, unseen by tools,
    though the data stack of the tasklet that has ended is still installed:
-   that is sound, but debug builds assert that it is not done.  There the
-   dispatcher catches, which tools see, and slp_dispatcher_exc() gives the
-   exception (new reference or NULL). */
-#ifdef Py_DEBUG
+   that is sound, but debug builds assert that it is not done, and on 3.12
+   tools see it: the end of a call whose beginning they have not seen.  There
+   the dispatcher catches, which tools see, too, but which hurts none of them;
+   slp_dispatcher_exc() gives the exception (new reference or NULL). */
+#if defined(Py_DEBUG)                                                         \
+    || (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
 #    define SLP_DISPATCHER_CATCHES 1
 #else
 #    define SLP_DISPATCHER_CATCHES 0
@@ -86,5 +99,7 @@ slp_point_args(slp_frame *point, int n, PyObject **room)
 #else
 #    define SLP_OP_HAS_SEND 0
 #endif
+
+#include "compat_pop.h"
 
 #endif

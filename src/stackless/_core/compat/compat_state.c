@@ -380,10 +380,10 @@ slp_extras_set_trace(PyThreadState *ts, slp_pystate *s, PyObject *func,
 
 struct slp_cstate {
 #if PY_VERSION_HEX < 0x030D0000
-    _PyCFrame *cframe;
-#else
-    slp_frame *frame;
+    _PyCFrame *cframe; /* on the C stack */
 #endif
+    slp_frame *frame;  /* the newest one */
+    slp_frame *python; /* the newest of Python code: not on the C stack */
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000
     int c_recursion_remaining;
 #endif
@@ -435,21 +435,46 @@ slp_cstate_free(slp_cstate *c)
     PyMem_Free(c);
 }
 
+/* 3.12 and 3.13 count C calls, with a limit that is the same for all stacks.
+   Ours are large enough for it, which 3.13's main thread is not, or get as many
+   calls as they can do for certain.  3.11 counts them together with Python's:
+   no stack may be too small for that limit (unless it was raised to what
+   nobody's would be enough for). */
+#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
+#    define C_CALLS ((size_t)Py_C_RECURSION_LIMIT)
+#elif PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+#    define C_CALLS ((size_t)C_RECURSION_LIMIT)
+#elif PY_VERSION_HEX < 0x030C0000
+#    define MAX_C_CALLS 100000
+#    define C_CALLS     ((size_t)Py_MIN(Py_GetRecursionLimit(), MAX_C_CALLS))
+#else
+#    define C_CALLS ((size_t)0)
+#endif
+#define C_CALL_SIZE ((size_t)2560)
+#define C_RESERVE   ((size_t)16 << 10)
+
+size_t
+slp_cstate_size(size_t *minimum)
+{
+    size_t wanted = C_CALLS > 0 ? C_CALLS * C_CALL_SIZE + C_RESERVE : 0;
+    *minimum = 0;
+#if PY_VERSION_HEX < 0x030C0000
+    *minimum = wanted;
+#elif PY_VERSION_HEX >= 0x030E0000
+    /* What deep structures leave for later is freed with room to spare only. */
+    *minimum = (size_t)16 * _PyOS_STACK_MARGIN_BYTES;
+#elif PY_VERSION_HEX >= 0x030D0000
+    *minimum = (size_t)200 * C_CALL_SIZE + C_RESERVE; /* likewise */
+#endif
+    return wanted;
+}
+
 #if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000
-/* CPython's number of C calls is meant for the usual stack of 8 MiB, where it
-   is never reached: Python's own limit is.  Smaller ones get what they can do
-   for certain. */
 static int
 c_calls_for(size_t size)
 {
-#    if PY_VERSION_HEX >= 0x030D0000
-    size_t limit = Py_C_RECURSION_LIMIT;
-#    else
-    size_t limit = C_RECURSION_LIMIT;
-#    endif
-    const size_t usual = (size_t)8 << 20, reserve = 16 << 10, call = 2560;
-    size_t calls = (size - reserve) / call;
-    return (int)(size >= usual || calls > limit ? limit : calls);
+    size_t calls = (size - C_RESERVE) / C_CALL_SIZE;
+    return calls < INT_MAX ? (int)calls : INT_MAX;
 }
 #endif
 
@@ -462,9 +487,11 @@ slp_cstate_init(PyThreadState *ts, slp_cstate *c, char *low, char *high)
     (void)high;
 #if PY_VERSION_HEX < 0x030D0000
     c->cframe = &ts->root_cframe;
+    c->frame = NULL;
 #else
     c->frame = SLP_FRAME_END(ts);
 #endif
+    c->python = c->frame;
 #if PY_VERSION_HEX >= 0x030E0000
     c->stack_top = (uintptr_t)high;
     c->stack_hard = (uintptr_t)low + _PyOS_STACK_MARGIN_BYTES;
@@ -479,12 +506,14 @@ slp_cstate_save(PyThreadState *ts, slp_cstate *c)
 {
 #if PY_VERSION_HEX < 0x030D0000
     c->cframe = ts->cframe;
+    c->frame = c->cframe->current_frame;
     c->trash_nesting = TRASH_NESTING(ts);
 #else
     c->frame = ts->current_frame;
     c->executor = EXECUTOR(ts);
     c->critical_section = ts->critical_section;
 #endif
+    c->python = slp_frame_python_below(c->frame);
 #if PY_VERSION_HEX >= 0x030E0000
     _PyThreadStateImpl *impl = (_PyThreadStateImpl *)ts;
     c->stack_top = impl->c_stack_top;
@@ -531,11 +560,7 @@ slp_cstate_load(PyThreadState *ts, slp_cstate *c)
 slp_frame *
 slp_cstate_frame(slp_cstate *c)
 {
-#if PY_VERSION_HEX < 0x030D0000
-    return c->cframe->current_frame;
-#else
-    return c->frame;
-#endif
+    return c->python;
 }
 
 PyObject *
@@ -554,10 +579,45 @@ slp_cstate_enter(PyThreadState *ts, PyObject *func)
 #endif
 }
 
+PyObject *
+slp_cstate_go_on(PyThreadState *ts, slp_cstate *below, PyObject *func,
+                 PyObject *args)
+{
+    ts->tracing = below->tracing;
+    EVENT(ts) = below->event;
+#if PY_VERSION_HEX < 0x030D0000
+    _PyCFrame cframe = {0};
+    cframe.previous = &ts->root_cframe;
+    cframe.current_frame = below->python;
+    ts->cframe = &cframe;
+#else
+    ts->current_frame = below->python;
+#endif
+    slp_tracing_on(ts);
+    return PyObject_Call(func, args, NULL);
+}
+
+/* Those of the usual size are kept for reuse, under the GIL; not where memory
+   errors are looked for. */
+#ifdef SLP_CHECK
+#    define MAX_SPARE 0
+#else
+#    define MAX_SPARE 256
+#endif
+static _PyStackChunk *spare_chunks;
+static int spare_count;
+
 _PyStackChunk *
 slp_chunk_new(size_t size)
 {
-    _PyStackChunk *chunk = PyMem_RawMalloc(size);
+    _PyStackChunk *chunk = spare_chunks;
+    if (chunk != NULL && size == SLP_CHUNK_SIZE) {
+        spare_chunks = chunk->previous;
+        spare_count--;
+    }
+    else {
+        chunk = PyMem_RawMalloc(size);
+    }
     if (chunk != NULL) {
         chunk->previous = NULL;
         chunk->size = size;
@@ -569,7 +629,25 @@ slp_chunk_new(size_t size)
 void
 slp_chunk_free(_PyStackChunk *chunk)
 {
-    PyMem_RawFree(chunk);
+    if (chunk->size == SLP_CHUNK_SIZE && spare_count < MAX_SPARE) {
+        chunk->previous = spare_chunks;
+        spare_chunks = chunk;
+        spare_count++;
+    }
+    else {
+        PyMem_RawFree(chunk);
+    }
+}
+
+size_t
+slp_stack_size(PyThreadState *ts)
+{
+    _PyStackChunk *chunk = ts->datastack_chunk;
+    size_t words = (size_t)(ts->datastack_top - &chunk->data[0]);
+    while ((chunk = chunk->previous) != NULL) {
+        words += chunk->top;
+    }
+    return offsetof(_PyStackChunk, data) + (words + 1) * sizeof(PyObject *);
 }
 
 #if PY_VERSION_HEX < 0x030C0000
@@ -634,6 +712,20 @@ bool
 slp_evaluator_installed(PyThreadState *ts)
 {
     return ts->interp->eval_frame != NULL;
+}
+
+Py_ssize_t
+slp_gc_ended(PyThreadState *ts)
+{
+    Py_ssize_t n = 0;
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000
+    for (int i = 0; i < NUM_GENERATIONS; i++) {
+        n += ts->interp->gc.generation_stats[i].collections;
+    }
+#else
+    (void)ts;
+#endif
+    return n;
 }
 
 void

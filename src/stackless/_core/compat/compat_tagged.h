@@ -55,10 +55,42 @@ slp_slot_clear(slp_slot *slot)
     PyStackRef_XCLOSE(old);
 }
 
+/* What is in a slot that is not empty. */
+static inline PyObject *
+slp_slot_object(slp_slot slot)
+{
+    return PyStackRef_AsPyObjectBorrow(slot);
+}
+
+/* Let an empty slot own op. */
+static inline void
+slp_slot_fill(slp_slot *slot, PyObject *op)
+{
+    *slot = PyStackRef_FromPyObjectSteal(op);
+}
+
+/* Its reference, or one more, is the caller's; the slot owns none then. */
+static inline PyObject *
+slp_slot_steal(slp_slot *slot)
+{
+    _PyStackRef ref = *slot;
+    *slot = PyStackRef_NULL;
+    return PyStackRef_AsPyObjectSteal(ref);
+}
+
 static inline int
 slp_frame_depth(slp_frame *f)
 {
     return (int)(f->stackpointer - f->localsplus);
+}
+
+/* A frame of func (stolen) that has not begun, above `previous`. */
+static inline void
+slp_frame_init(PyThreadState *ts, slp_frame *f, PyFunctionObject *func,
+               slp_frame *previous)
+{
+    _PyFrame_Initialize(ts, f, PyStackRef_FromPyObjectSteal((PyObject *)func),
+                        NULL, (PyCodeObject *)func->func_code, 0, previous);
 }
 
 /* ---- frames taken apart: see compat_frame.c ----------------------------- */

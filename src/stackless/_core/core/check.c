@@ -133,13 +133,20 @@ check_place(slp_task *t, bool settled)
 static void
 check_words(slp_task *t)
 {
-    slp_carrier *c = t->carrier;
+    slp_carrier *c = t->carrier ? slp_carrier_base(t->carrier) : NULL;
     _PyStackChunk *chunk = t->py.chunk;
     CHECK(t, t->py.depth >= 0);
     CHECK(t, chunk != NULL);
-    CHECK(t, t->py.top >= &chunk->data[0] && t->py.top <= t->py.limit);
-    /* A chunk that CPython uses again may be larger than asked for. */
-    CHECK(t, (char *)t->py.limit <= (char *)chunk + chunk->size);
+    if (t->popped) {
+        CHECK(t,
+              (char *)&chunk->data[chunk->top] < (char *)chunk + chunk->size);
+        CHECK(t, t->py.extras == NULL && t->py.excess == 0);
+    }
+    else {
+        CHECK(t, t->py.top >= &chunk->data[0] && t->py.top <= t->py.limit);
+        /* A chunk that CPython uses again may be larger than asked for. */
+        CHECK(t, (char *)t->py.limit <= (char *)chunk + chunk->size);
+    }
     if (t->is_main) {
         return;
     }
@@ -173,7 +180,7 @@ check_hard(slp_thread *st, slp_task *t)
 {
     slp_carrier *c = t->carrier;
     CHECK(t, c != st->running && !c->quit);
-    CHECK(t, c->native == t->is_main);
+    CHECK(t, c->fixed || c->native == t->is_main);
     CHECK(t, t->is_main || slp_carrier_frame(c) != NULL); /* at exit */
     for (slp_carrier *i = st->idle; i != NULL; i = i->next) {
         CHECK(t, i != c);
@@ -186,8 +193,9 @@ check_running(slp_thread *st, slp_task *t)
 {
     slp_carrier *c = st->running;
     CHECK(t, t->life == SLP_STARTED && t->carrier == NULL);
-    CHECK(t, c->native == t->is_main);
-    CHECK(t, c->native || c->dispatcher != NULL);
+    CHECK(t, !t->popped);
+    CHECK(t, c->fixed || c->native == t->is_main);
+    CHECK(t, c->fixed || c->native || c->dispatcher != NULL);
     /* Not `bottom`: a result's destructor runs after that frame is gone. */
 }
 
@@ -254,6 +262,10 @@ check_carriers(slp_thread *st, tally *n)
         n->carriers += o == st && !o->running->native;
     }
     CHECK(NULL, n->carriers <= st->state->carrier_count);
+    const char *fault = slp_pool_fault(&st->pool);
+    if (fault != NULL) {
+        violated(__LINE__, fault, NULL);
+    }
     CHECK(NULL, st->job == NULL && !st->arriving);
 }
 

@@ -15,6 +15,8 @@
 
 #include "bomb.h"
 #include "check.h"
+#include "quick.h"
+#include "room.h"
 
 /* ---- ops ----------------------------------------------------------------- */
 
@@ -180,7 +182,7 @@ static bool
 can_leave_softly(slp_thread *st, slp_entry *e, slp_task *me)
 {
     slp_carrier *c = st->running;
-    if (e->gate == NULL || c->native || !st->state->softswitch
+    if (e->gate == NULL || c->dispatcher == NULL || !st->state->softswitch
         || !st->state->soft_possible) {
         return false;
     }
@@ -228,6 +230,17 @@ run_schedule_callback(slp_thread *st, slp_task *prev, slp_task *next)
                      PyTuple_Pack(2, prev, next));
 }
 
+/* The C API's; all is prepared, and must stay so. */
+static inline void
+call_hook(slp_thread *st, slp_task *from, slp_task *to)
+{
+    if (SLP_UNLIKELY(st->state->schedule_hook != NULL)) {
+        st->in_callback++;
+        st->state->schedule_hook(from, to);
+        st->in_callback--;
+    }
+}
+
 static void carrier_main(void *arg);
 
 /* A C stack whose dispatcher can take a job. */
@@ -241,7 +254,8 @@ idle_carrier(slp_thread *st)
         c->next = NULL;
         return c;
     }
-    c = slp_carrier_new(st->ts, st->state->carrier_size, carrier_main, st);
+    c = slp_carrier_new(st->ts, st->running, &st->pool,
+                        st->state->carrier_size, carrier_main, st);
     if (c != NULL) {
         st->state->carrier_count++;
     }
@@ -279,7 +293,7 @@ check_switch(slp_thread *st)
                         "down");
         return -1;
     }
-    if (SLP_UNLIKELY(slp_gc_collecting(st->ts))
+    if (SLP_UNLIKELY(slp_collecting(st))
         && (st->state->collector == st || st->state->collector == NULL)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "cannot switch tasklets in a destructor that the "
@@ -314,6 +328,24 @@ prepare_slowly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
     return r;
 }
 
+/* All the memory that a hard switch may need. */
+static int
+prepare_hard(slp_thread *st, slp_task *next)
+{
+    st->pool.limit = st->state->carrier_limit;
+    if (slp_carrier_prepare(st->ts, st->running) < 0) {
+        return -1;
+    }
+    if (next->carrier == NULL && st->idle == NULL) {
+        slp_carrier *c = idle_carrier(st);
+        if (c == NULL) {
+            return -1;
+        }
+        put_idle(st, c); /* slp_switch() will find it */
+    }
+    return 0;
+}
+
 int
 slp_switch_prepare(slp_thread *st, slp_entry *e, slp_task *next)
 {
@@ -330,20 +362,15 @@ slp_switch_prepare(slp_thread *st, slp_entry *e, slp_task *next)
         }
     }
     st->soft = can_leave_softly(st, e, me);
-    if (!st->soft && next->carrier == NULL && st->idle == NULL) {
-        slp_carrier *c = idle_carrier(st);
-        if (c == NULL) {
-            slp_extras_abandon(st->ts, &me->py);
-            return -1;
-        }
-        put_idle(st, c); /* slp_switch() will find it */
+    if (!st->soft && prepare_hard(st, next) < 0) {
+        slp_extras_abandon(st->ts, &me->py);
+        return -1;
     }
     return 0;
 }
 
-/* Carriers whose dispatchers have been left for good. */
-static void
-free_finished(slp_thread *st)
+void
+slp_carriers_free_finished(slp_thread *st)
 {
     slp_carrier *c;
     while ((c = st->finished) != NULL) {
@@ -354,14 +381,15 @@ free_finished(slp_thread *st)
 }
 
 static void
-go_to_carrier(slp_thread *st, slp_carrier *to)
+go_to_carrier(slp_thread *st, slp_carrier *to, bool prepared)
 {
     slp_carrier *from = st->running;
     st->running = to;
-    slp_carrier_switch(st->ts, from, to);
+    slp_carrier_switch(st->ts, from, to, prepared);
     SLP_ASSERT(st->running == from);
+    slp_quick_update(st);
     if (SLP_UNLIKELY(st->finished != NULL)) {
-        free_finished(st);
+        slp_carriers_free_finished(st);
     }
 }
 
@@ -382,6 +410,7 @@ switch_softly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
     me->top = slp_frame_below(gate);
     slp_frame_return_into(me->bottom, NULL);
     if (SLP_LIKELY(next->life == SLP_STARTED && next->carrier == NULL)) {
+        slp_quick_undo(st, next);
         slp_frame_return_into(gate, next->top);
         slp_frame_return_into(next->bottom, st->running->dispatcher);
         st->current = next;
@@ -408,20 +437,34 @@ switch_hard(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
         st->job = next;
     }
     st->state->hard_switches++;
-    go_to_carrier(st, to);
+    go_to_carrier(st, to, true);
     SLP_ASSERT(st->current == me && st->job == NULL);
     me->carrier = NULL;
     install(st, me);
+}
+
+static void
+learn_room(slp_thread *st, slp_entry *e)
+{
+    slp_frame *bottom = st->current->bottom;
+    if (bottom == NULL && e->gate != NULL && st->running->dispatcher != NULL) {
+        bottom = slp_frames_bottom(e->gate, st->running->dispatcher);
+    }
+    if (bottom != NULL) {
+        slp_room_learn(st, bottom);
+    }
 }
 
 void
 slp_switch(slp_thread *st, slp_entry *e, slp_task *next)
 {
     slp_task *me = st->current;
-    if (SLP_UNLIKELY(st->state->schedule_hook != NULL)) {
-        st->state->schedule_hook(me, next);
-    }
+    call_hook(st, me, next);
+    slp_pop_settle(st->ts, st->head);
     slp_pystate_stash(st->ts, &me->py);
+    if (!me->is_main && SLP_UNLIKELY(slp_room_is_wrong(me))) {
+        learn_room(st, e);
+    }
     if (SLP_UNLIKELY(me->py.extras != NULL)) {
         slp_extras_stash(st->ts, &me->py);
     }
@@ -435,50 +478,6 @@ slp_switch(slp_thread *st, slp_entry *e, slp_task *next)
 }
 
 /* ---- second half --------------------------------------------------------- */
-
-static slp_frame *
-next_suspended(void *arg, slp_frame **bottom)
-{
-    slp_task **pos = arg;
-    slp_state *s = slp_state_peek();
-    for (slp_task *t = (*pos)->all_next; t != &s->all; t = t->all_next) {
-        *pos = t;
-        if (t->life != SLP_STARTED || t->thread == NULL
-            || t->thread->current == t) {
-            continue;
-        }
-        if (t->carrier == NULL) {
-            if (t->top != NULL) {
-                *bottom = t->bottom;
-                return t->top;
-            }
-        }
-        else if (t->carrier != t->thread->running) {
-            slp_frame *top = slp_carrier_frame(t->carrier);
-            *bottom = slp_frames_bottom(top, NULL);
-            if (top != NULL) {
-                return top;
-            }
-        }
-    }
-    return NULL;
-}
-
-void
-slp_update_instrumentation(slp_thread *st)
-{
-    slp_state *s = st->state;
-    slp_task *pos = &s->all;
-    PyObject *exc = slp_take_exc();
-    if (slp_instrument(st->ts, next_suspended, &pos, s->dispatcher,
-                       &s->instrumented)
-        < 0) {
-        PyErr_WriteUnraisable((PyObject *)st->current);
-    }
-    if (exc != NULL) {
-        slp_raise(exc);
-    }
-}
 
 /* Steps that arriving takes only now and then. */
 static void
@@ -738,6 +737,7 @@ end_current(slp_thread *st)
         w->tempval = error;
         w->bombed = 1;
     }
+    call_hook(st, me, next);
     slp_ring_remove(st, me);
     me->life = SLP_UNBOUND;
     me->next = st->dropped;
@@ -759,6 +759,10 @@ start(slp_thread *st, slp_task *t)
     slp_gc_unfinalize((PyObject *)t); /* it may have been garbage before */
     st->current = t;
     st->arriving = false;
+    t->measured = 0;
+    if (t->func != NULL) {
+        slp_room_make(st->state, t, t->func);
+    }
     slp_pystate_fresh(&t->py, t->chunk, &t->exc);
     t->bottom = NULL;
     install(st, t);
@@ -784,9 +788,9 @@ park(slp_thread *st, slp_carrier *c, slp_task *next)
 {
     st->job = NULL;
     st->current = next;
-    if (st->idle_count < st->state->idle_limit) {
+    if (st->idle_count < st->state->idle_limit && !slp_carrier_shares(c)) {
         put_idle(st, c);
-        go_to_carrier(st, next->carrier);
+        go_to_carrier(st, next->carrier, false);
         if (!c->quit) {
             return true;
         }
@@ -802,11 +806,13 @@ dispatch_op(slp_thread *st, uintptr_t sp)
     PyThreadState *ts = st->ts;
     slp_carrier *c = st->running;
     c->sp = sp;
+    slp_pop_settle(ts, st->head);
     if (c->dispatcher == NULL) {
         c->dispatcher = SLP_FRAME(ts);
         slp_pystate_stash(ts, &c->idle);
         c->idle.context = NULL;
     }
+    slp_quick_update(st);
     if (st->job == NULL) {
         st->job = end_current(st);
     }
@@ -862,11 +868,18 @@ resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     slp_frame *gate = SLP_FRAME(st->ts);
     slp_task *t = st->job;
     st->job = NULL;
+    slp_tracing_off(st->ts);
+    if (st->evaluator == NULL && st->quick_sp != 0 && st->dropped == NULL
+        && st->trash_count == 0 && slp_quick_arrives(st, t)
+        && slp_pop_possible(st->ts, gate)
+        && !slp_instrumentation_changed(st->ts, st->state->instrumented)) {
+        return slp_quick_enter(st, gate, t);
+    }
+    slp_quick_undo(st, t);
     slp_frame_return_into(gate, t->top);
     slp_frame_return_into(t->bottom, st->running->dispatcher);
     st->current = t;
     st->arriving = true;
-    slp_tracing_off(st->ts);
     return Py_NewRef(st->state->resume_op);
 }
 
@@ -898,7 +911,7 @@ carrier_main(void *arg)
     st->finished = c;
     slp_carrier *to = st->current->carrier;
     st->running = to;
-    slp_carrier_switch(st->ts, c, to);
+    slp_carrier_leave(st->ts, c, to);
     Py_UNREACHABLE();
 }
 
@@ -919,7 +932,7 @@ slp_carriers_trim(slp_thread *st, int keep)
         c->quit = true;
         slp_pystate_stash(st->ts, &me->py);
         me->carrier = st->running;
-        go_to_carrier(st, c);
+        go_to_carrier(st, c, false);
         me->carrier = NULL;
         slp_pystate_install(st->ts, &me->py);
     }
@@ -942,11 +955,13 @@ slp_dispatch_setup(slp_state *s)
     if (next && arg && gate && s->resume_op && s->reraise) {
         s->dispatcher = slp_dispatcher_new(next, arg);
         s->resume_gate = slp_gate_new("resume", gate);
+        s->resumer = slp_resumer_new(s->reraise);
     }
     Py_XDECREF(next);
     Py_XDECREF(arg);
     Py_XDECREF(gate);
-    if (s->dispatcher == NULL || s->resume_gate == NULL) {
+    if (s->dispatcher == NULL || s->resume_gate == NULL
+        || s->resumer == NULL) {
         return -1;
     }
     s->spread = slp_spread_new();

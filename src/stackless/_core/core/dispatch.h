@@ -42,6 +42,8 @@ SLP_INTERNAL PyObject *slp_op_new(slp_state *s, slp_op_fn fn, int nargs);
 SLP_INTERNAL int slp_dispatch_setup(slp_state *s);
 /* Give the idle C stacks of the thread back, keeping `keep`. */
 SLP_INTERNAL void slp_carriers_trim(slp_thread *st, int keep);
+/* Free the C stacks that have been left for good. */
+SLP_INTERNAL void slp_carriers_free_finished(slp_thread *st);
 /* All suspended frames get what sys.settrace() and friends changed. */
 SLP_INTERNAL void slp_update_instrumentation(slp_thread *st);
 

@@ -34,6 +34,7 @@ strip(slp_task *t)
     if (t->chunk != NULL) {
         slp_chunk_free(t->chunk);
     }
+    t->popped = 0;
     if (t->doomed && t->thread != NULL) {
         t->thread->doomed--;
     }
@@ -100,6 +101,11 @@ int
 slp_task_discard(slp_task *t)
 {
     slp_frame *top = t->top, *bottom = t->bottom;
+    if (t->life == SLP_UNBOUND && t->chunk == NULL && t->func == NULL
+        && t->args == NULL && t->tempval == NULL && t->exc.exc_value == NULL
+        && t->py.context == NULL && t->entry == 0) {
+        return 0; /* as good as new */
+    }
     if (t->life == SLP_STARTED && t->carrier != NULL) {
         PyErr_SetString(PyExc_RuntimeError,
                         "tasklet has C state on its stack");
@@ -111,6 +117,9 @@ slp_task_discard(slp_task *t)
     bool frames = t->life == SLP_STARTED && top != NULL;
     slp_pystate py = t->py;
     _PyStackChunk *root = t->chunk;
+    if (t->popped && t->thread != NULL) {
+        slp_pop_settle(t->thread->ts, t->thread->head);
+    }
     t->life = SLP_UNBOUND;
     t->top = t->bottom = NULL;
     if (frames) {
@@ -135,7 +144,7 @@ may_switch_now(slp_thread *st)
 {
     return !st->in_callback && !st->switch_trap && st->job == NULL
            && !st->state->finalizing && st->current != NULL
-           && !slp_gc_collecting(st->ts);
+           && !slp_collecting(st);
 }
 
 static PyObject *
@@ -355,6 +364,28 @@ list_started(slp_thread *st, bool hard)
     return list;
 }
 
+/* A `finally` may hand over to others, start some and wait for them; but it
+   may not go on for ever. */
+#define MAX_TURNS 100
+
+static void
+give_turns(slp_thread *st)
+{
+    slp_task *me = st->current;
+    for (int i = 0; me == st->main && st->runcount > 1 && i < MAX_TURNS; i++) {
+        slp_entry e = {.gate = NULL};
+        given aside = put_aside(me);
+        int r = come_back(st, slp_schedule(st, &e, Py_None, false));
+        put_back(me, aside);
+        if (r <= 0) {
+            PyErr_WriteUnraisable(NULL);
+        }
+        if (r == 0) {
+            return;
+        }
+    }
+}
+
 /* Some may block again, start others or be started by them: several rounds. */
 static void
 kill_started(slp_thread *st, bool hard)
@@ -364,6 +395,11 @@ kill_started(slp_thread *st, bool hard)
         Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
         for (Py_ssize_t i = 0; i < n; i++) {
             slp_task *t = (slp_task *)PyList_GET_ITEM(list, i);
+            if (t->place == SLP_IN_RING) {
+                /* What is behind it is not to run when it has ended. */
+                slp_ring_remove(st, t);
+                slp_ring_before(st, st->current, t);
+            }
             if (t->life == SLP_STARTED && kill_now(st, t) <= 0) {
                 PyErr_WriteUnraisable((PyObject *)t);
             }
@@ -374,6 +410,9 @@ kill_started(slp_thread *st, bool hard)
         Py_XDECREF(list);
         if (n == 0) {
             return;
+        }
+        if (!hard) {
+            give_turns(st);
         }
     }
 }
@@ -389,6 +428,22 @@ empty_ring(slp_thread *st)
     }
 }
 
+/* Take out what has not run and is not going to. */
+static void
+drop_new(slp_thread *st)
+{
+    slp_task *t = st->current->next;
+    while (t != st->current) {
+        slp_task *next = t->next;
+        if (t->life != SLP_STARTED) {
+            slp_ring_remove(st, t);
+            Py_DECREF(t); /* its arguments' destructors may do anything */
+            next = st->current->next;
+        }
+        t = next;
+    }
+}
+
 void
 slp_kill_all(slp_thread *st)
 {
@@ -397,6 +452,7 @@ slp_kill_all(slp_thread *st)
         return;
     }
     PyObject *pending = slp_take_exc();
+    drop_new(st);
     kill_started(st, false);
     empty_ring(st);
     slp_carriers_trim(st, 0);
@@ -466,6 +522,7 @@ slp_thread_end(slp_thread *st)
     st->watchdogs = NULL;
     slp_carrier_free(st->native);
     st->native = st->running = NULL;
+    slp_pool_clear(&st->pool);
     if (pending != NULL) {
         slp_raise(pending);
     }
@@ -482,8 +539,18 @@ slp_gc_callback(PyObject *Py_UNUSED(module), PyObject *args)
     slp_state *s = slp_state_peek();
     if (s != NULL && phase != NULL && PyUnicode_Check(phase)) {
         bool start = PyUnicode_CompareWithASCIIString(phase, "start") == 0;
-        /* A thread without a scheduler has nothing to switch. */
-        s->collector = start ? st : NULL;
+        PyThreadState *ts = slp_ts();
+        Py_ssize_t ended = slp_gc_ended(ts);
+        bool nested = SLP_GC_NESTS && s->begun > ended;
+        Py_ssize_t others = nested ? s->begun - ended : 0;
+        if (start) {
+            bool alone = others == 0 || s->collector == st;
+            s->collector = alone ? st : NULL;
+            s->begun = ended + others + 1;
+        }
+        else if (others == 0) {
+            s->collector = NULL;
+        }
     }
     Py_RETURN_NONE;
 }

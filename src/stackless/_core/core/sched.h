@@ -9,6 +9,7 @@
 #ifndef SLP_SCHED_H
 #define SLP_SCHED_H
 
+#include "lists.h"
 #include "state.h"
 
 /* How an operation was entered.  gate: frame of the gate that runs it, NULL
@@ -20,19 +21,6 @@ typedef struct {
     slp_task *announced; /* compared only */
     int callbacks;
 } slp_entry;
-
-/* ---- lists --------------------------------------------------------------- */
-
-/* Link t, whose reference moves to the ring, before/after a member. */
-SLP_INTERNAL void slp_ring_before(slp_thread *st, slp_task *pos, slp_task *t);
-SLP_INTERNAL void slp_ring_after(slp_thread *st, slp_task *pos, slp_task *t);
-/* At the far end. */
-SLP_INTERNAL void slp_ring_append(slp_thread *st, slp_task *t);
-/* Unlink; the reference is the caller's. */
-SLP_INTERNAL void slp_ring_remove(slp_thread *st, slp_task *t);
-
-SLP_INTERNAL void slp_waitq_append(slp_waitq *q, slp_task *t);
-SLP_INTERNAL void slp_waitq_remove(slp_waitq *q, slp_task *t);
 
 /* ---- block, wake, cancel: the one way to wait ---------------------------- */
 
@@ -104,6 +92,15 @@ SLP_INTERNAL void slp_kill_all(slp_thread *st);
 SLP_INTERNAL void slp_thread_end(slp_thread *st);
 /* After a switch: release what was put off.  Runs destructors. */
 SLP_INTERNAL void slp_release(slp_thread *st);
+/* Is a collection going on?  On 3.12 one that is nested in it, in a destructor,
+   clears the interpreter's own mark.  Those that have ended are counted by the
+   interpreter: gc.callbacks are not called without memory. */
+static inline bool
+slp_collecting(slp_thread *st)
+{
+    return slp_gc_collecting(st->ts)
+           || (SLP_GC_NESTS && st->state->begun > slp_gc_ended(st->ts));
+}
 /* Entry of gc.callbacks. */
 SLP_INTERNAL PyObject *slp_gc_callback(PyObject *module, PyObject *args);
 

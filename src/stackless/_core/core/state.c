@@ -8,14 +8,21 @@
 #include "state.h"
 
 #include "dispatch.h"
+#include "quick.h"
 
 #define STATE_KEY  "_stackless.state"
 #define THREAD_KEY "_stackless.thread"
 
 SLP_TLS slp_thread *slp_this_thread;
-static slp_thread *unused_threads;    /* under the GIL */
-static SLP_TLS uint64_t ended_thread; /* its destructors may still run */
-static slp_state *published;          /* NULL: the module is gone */
+static slp_thread *unused_threads; /* under the GIL */
+static slp_state *published;       /* NULL: the module is gone */
+/* A process may have several interpreters, one after the other; each numbers
+   its threads from one. */
+static uint64_t generation;
+/* The thread that has ended here; its destructors may still run. */
+static SLP_TLS struct {
+    uint64_t generation, id;
+} ended_thread;
 
 /* ---- module state -------------------------------------------------------- */
 
@@ -33,6 +40,7 @@ slp_state_init(slp_state *s, PyObject *module)
     s->all.all_next = s->all.all_prev = &s->all;
     s->softswitch = true;
     s->idle_limit = 64;
+    s->carrier_limit = 1024;
 }
 
 int
@@ -52,6 +60,7 @@ slp_state_publish(slp_state *s)
     Py_DECREF(capsule);
     if (r == 0) {
         published = s;
+        generation++;
     }
     return r;
 }
@@ -64,6 +73,12 @@ slp_state_gone(slp_state *s)
     if (published == s) {
         published = NULL;
         slp_this_thread = NULL;
+    }
+    /* Other OS threads may live on, and meet the next interpreter. */
+    for (slp_thread *st = s->threads; st != NULL; st = st->next_thread) {
+        st->ts = NULL;
+        st->quick_sp = 0;
+        st->quick_usual = false;
     }
     while (s->all.all_next != &s->all) {
         slp_task *t = s->all.all_next;
@@ -101,6 +116,8 @@ find_state(void)
     DO((s)->dispatcher);                                                      \
     DO((s)->resume_gate);                                                     \
     DO((s)->spread);                                                          \
+    DO((s)->resumer);                                                         \
+    DO((s)->points);                                                          \
     DO((s)->channel_callback);                                                \
     DO((s)->schedule_callback);                                               \
     DO((s)->error_handler)
@@ -187,26 +204,36 @@ slp_thread_forget(slp_thread *st)
     if (*link != NULL) {
         *link = st->next_thread;
     }
+    st->state->quick_switches += st->quick_switches;
+    st->quick_switches = 0;
+    st->quick_sp = 0;
+    st->quick_usual = false;
     if (st->ts == slp_ts()) {
-        ended_thread = st->ts_id;
+        ended_thread.generation = generation;
+        ended_thread.id = st->ts_id;
     }
     if (slp_this_thread == st) {
         slp_this_thread = NULL;
+        slp_pop_keep_chunks(false);
     }
     st->ts = NULL;
 }
 
-/* The keeper object: { PyObject_HEAD; slp_thread *thread; } */
 typedef struct {
     PyObject_HEAD
-    slp_thread *thread;
+    slp_thread *thread; /* NULL: was never attached */
+    PyThreadState *ts;  /* st->ts is reset when the module goes */
 } keeper;
 
 static void
 keeper_dealloc(PyObject *self)
 {
     slp_thread *st = ((keeper *)self)->thread;
+    PyThreadState *ts = ((keeper *)self)->ts;
     PyTypeObject *type = Py_TYPE(self);
+    if (st != NULL && st->current != st->main && ts == slp_ts()) {
+        slp_chunks_forget(ts); /* a tasklet ends the interpreter */
+    }
     if (st != NULL && published == st->state) {
         /* The last tasklet may take the module, and so the state, along. */
         PyObject *module = Py_NewRef(st->state->module);
@@ -245,6 +272,7 @@ attach_keeper(slp_state *s, slp_thread *st)
         return -1;
     }
     k->thread = NULL;
+    k->ts = PyThreadState_Get();
     if (PyDict_SetItemString(dict, THREAD_KEY, (PyObject *)k) < 0) {
         Py_DECREF(k);
         return -1;
@@ -264,7 +292,8 @@ new_thread(PyThreadState *ts)
                         "interpreter is shutting down");
         return NULL;
     }
-    if (PyThreadState_GetID(ts) == ended_thread) {
+    if (ended_thread.generation == generation
+        && ended_thread.id == PyThreadState_GetID(ts)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "stackless is not available in this thread: it is "
                         "ending");
@@ -294,6 +323,8 @@ new_thread(PyThreadState *ts)
     st->ident = ts->thread_id;
     st->next_thread = s->threads;
     s->threads = st;
+    slp_quick_update(st);
+    slp_pop_keep_chunks(true);
     slp_this_thread = st;
     return st;
 }

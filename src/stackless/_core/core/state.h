@@ -5,6 +5,12 @@
 
 #include "task.h"
 
+/* See room.h. */
+typedef struct {
+    const void *code;
+    size_t size; /* bytes */
+} slp_room;
+
 /* Everything the module holds.  Python objects are owned. */
 struct slp_state {
     PyInterpreterState *interp;
@@ -17,26 +23,34 @@ struct slp_state {
     PyObject *current_default; /* stands for "the current tasklet" */
 
     PyObject *resume_op, *reraise; /* second half of every point */
-    PyObject *dispatcher, *resume_gate, *spread;
+    PyObject *dispatcher, *resume_gate, *spread, *resumer;
+    PyObject *points; /* list: they may not go while they are called */
 
     PyObject *channel_callback, *schedule_callback, *error_handler;
     int (*schedule_hook)(slp_task *from, slp_task *to); /* of the C API */
     long pickle_flags_default;
-    bool softswitch;    /* wanted by the program */
-    bool soft_possible; /* proved by the self-check */
-    bool finalizing;    /* interpreter exit: nothing is switched any more */
+    bool softswitch;     /* wanted by the program */
+    bool soft_possible;  /* proved by the self-check */
+    bool quick_possible; /* wanted and proved: see quick.c */
+    bool finalizing;     /* interpreter exit: nothing is switched any more */
 
     slp_task all; /* head of the list of all tasklets; not an object */
     Py_ssize_t task_count;
     uint64_t task_serial;
     slp_thread *threads;
-    slp_thread *collector;  /* thread inside the garbage collector */
+    slp_thread *collector;  /* thread inside the garbage collector; NULL also
+                               if it is not known */
+    Py_ssize_t begun;       /* collections; compare with slp_gc_ended() */
     uintptr_t instrumented; /* version that suspended frames are brought to */
 
     size_t carrier_size; /* 0: as large as the main thread's */
     int idle_limit;      /* C stacks kept per thread for later */
+    long carrier_limit;  /* C stacks mapped per thread before one is sliced;
+                            0: slice at every hard switch */
     long carrier_count;
-    uint64_t soft_switches, hard_switches;
+    uint64_t soft_switches, hard_switches; /* by gates */
+    uint64_t quick_switches;               /* of threads that have ended */
+    slp_room rooms[256];
 };
 
 SLP_INTERNAL slp_state *slp_state_of(PyObject *module);

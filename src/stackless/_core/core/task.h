@@ -28,8 +28,9 @@ typedef enum {
 /* A tasklet is alive when it is READY or STARTED.  A STARTED tasklet is
 
      running      thread->current; nothing below is valid but `bottom`
-     soft         carrier == NULL: frames from `top` (its point's frame) to
-                  `bottom`, nothing on any C stack; bottom->previous == NULL
+     soft         carrier == NULL: frames from `top` (its point's frame, or if
+                  `popped` the caller's) to `bottom`, nothing on any C stack;
+                  bottom->previous == NULL
      hard         carrier != NULL: all of it is on that C stack
 
    and `py` holds its words of the thread state unless it is running. */
@@ -44,7 +45,8 @@ typedef struct slp_task {
     slp_waitq *waitq;     /* what it is blocked on */
     PyObject *tempval;    /* what its pending switch call will return; NULL:
                             None */
-    PyObject *func;       /* BOUND; READY: what the dispatcher calls */
+    PyObject *func;       /* BOUND; READY: what the dispatcher calls;
+                             popped: what its point held on to, or NULL */
     PyObject *args;       /* READY: tuple, with what it calls it */
     _PyStackChunk *chunk; /* first chunk of its data stack */
     _PyErr_StackItem exc; /* bottom of its exceptions being handled */
@@ -58,17 +60,29 @@ typedef struct slp_task {
     unsigned char life;  /* slp_life */
     unsigned char place; /* slp_place */
     unsigned char kills; /* times it was killed for being unreachable */
-    unsigned bombed : 1; /* tempval is an exception, to be raised */
+    /* What going on depends on, read as one: see slp_quick_arrives(). */
+    union {
+        struct {
+            unsigned char popped : 1; /* left in one go: quick.c */
+            unsigned char
+                bombed : 1; /* tempval is an exception, to be raised */
+            unsigned char
+                watchdog : 1; /* inside run(): on its thread's watchdog
+                                           stack */
+            unsigned char guarded : 1; /* see slp_frames_guard() */
+            unsigned char
+                doomed : 1; /* killed by the collector, in the ring */
+            unsigned char survived : 1; /* its finalizer: to be called again */
+        };
+        unsigned char entry;
+    };
     unsigned is_main : 1;
     unsigned atomic : 1;
     unsigned ignore_nesting : 1;
     unsigned block_trap : 1;
-    unsigned watchdog : 1; /* inside run(): on its thread's watchdog stack */
     unsigned sending : 1;  /* blocked as a sender */
     unsigned gated : 1;    /* hard: left through a point */
-    unsigned guarded : 1;  /* see slp_frames_guard() */
-    unsigned doomed : 1;   /* killed by the collector, in the ring */
-    unsigned survived : 1; /* its finalizer: to be called again */
+    unsigned measured : 1; /* see room.h */
 } slp_task;
 
 /* Tasklets that wait for the same thing, oldest first. */
@@ -92,9 +106,15 @@ struct slp_thread {
     slp_task *main;      /* owned */
     Py_ssize_t runcount; /* members of the ring */
 
+    uintptr_t
+        quick_sp;     /* where ops are called that may switch quickly; or 0 */
+    bool quick_usual; /* no condition is against it: see quick.c */
+    void **head;      /* last one lent to slp_pop_into() */
+    uint64_t quick_switches;
     slp_carrier *running, *native;
+    slp_pool pool;
     slp_carrier *idle;     /* dispatchers that wait for a job */
-    slp_carrier *finished; /* dispatchers that have been left for good */
+    slp_carrier *finished; /* C stacks that have been left for good */
     int idle_count;
 
     Py_ssize_t argument; /* next one to pass to the tasklet being started */

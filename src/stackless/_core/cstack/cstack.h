@@ -5,7 +5,8 @@
  * A C stack is a piece of mapped memory on which C code can run, and which can
  * be left in the middle of any call and returned to later.  Nothing is copied:
  * switching stores the callee-saved registers on the stack that is left, and
- * loads those of the stack that is entered.
+ * loads those of the stack that is entered.  Only where stacks share memory
+ * (see slp_region) is the used part of one copied away to make room for another.
  *
  *     high ->  +--------------------+
  *              | entry frame        |  the unwinder stops here
@@ -68,6 +69,65 @@ SLP_INTERNAL size_t slp_cstack_default_size(void);
 SLP_INTERNAL slp_cstack *slp_cstack_new(size_t size, slp_cstack_entry entry,
                                         void *arg);
 
+/* A piece of stack memory.  Several stacks of one thread may share it: the one
+ * that is in it is its holder, the others are out: what they use is kept in
+ * the heap, and is copied back to the same addresses before they run.  So
+ * nothing outside a stack may point into it while it is out. */
+typedef struct slp_region slp_region;
+struct slp_region {
+    char *low, *high;   /* the usable bytes */
+    slp_cstack *holder; /* NULL: nobody's contents are here */
+    int users;          /* stacks that belong here, in or out */
+    char *dirty;        /* what is below is as the last holder left it */
+    char *spare;        /* memory for moving the holder out */
+    size_t spare_size;
+    slp_region *next, *prev; /* for whoever keeps lists of regions */
+};
+
+/* The memory of the stack; NULL for a native one. */
+SLP_INTERNAL slp_region *slp_cstack_region(const slp_cstack *stack);
+
+/* Can stacks share memory in this build?  Not under AddressSanitizer and
+ * ThreadSanitizer, which cannot be told of it, and not with ucontext, which
+ * does not say how far a stack is used. */
+SLP_INTERNAL bool slp_cstack_can_share(void);
+
+/* As slp_cstack_new(), in the memory of a region that has no holder.  NULL: there
+ * is no memory for the description. */
+SLP_INTERNAL slp_cstack *slp_cstack_join(slp_region *region,
+                                         slp_cstack_entry entry, void *arg);
+
+/* A word for the user: what the stack belongs to. */
+SLP_INTERNAL void slp_cstack_set_owner(slp_cstack *stack, void *owner);
+SLP_INTERNAL void *slp_cstack_owner(const slp_cstack *stack);
+
+/* Makes sure that the stack can be moved out when it uses up to `bytes`.
+ * false: there is no memory. */
+SLP_INTERNAL bool slp_cstack_reserve(slp_cstack *stack, size_t bytes);
+
+/* Was enough reserved for what a suspended one uses? */
+SLP_INTERNAL bool slp_cstack_is_reserved(const slp_cstack *stack);
+
+/* Is it in its memory?  A native stack always is. */
+SLP_INTERNAL bool slp_cstack_is_in(const slp_cstack *stack);
+
+/* Copies a suspended stack away, for which enough was reserved; its region has no
+ * holder then.  Neither fails. */
+SLP_INTERNAL void slp_cstack_move_out(slp_cstack *stack);
+/* Copies it back; its region has no holder. */
+SLP_INTERNAL void slp_cstack_move_in(slp_cstack *stack);
+
+/* A stack that copies others while none of them runs; one per thread that
+ * needs it.  NULL if there is no memory. */
+SLP_INTERNAL slp_cstack *slp_cstack_mover(void);
+
+/* As slp_cstack_switch(), by way of a mover, which moves `from` out and then
+ * `in` in, if it is not; that is `to` as a rule.  keep == false: `from` is never
+ * resumed, and what is on it is lost. */
+SLP_INTERNAL void slp_cstack_switch_by(slp_cstack *mover, slp_cstack *from,
+                                       slp_cstack *in, slp_cstack *to,
+                                       bool keep);
+
 /* Returns a description of the calling thread's own stack, to be used in
  * switches from and to it.  Call it once per thread, while the thread runs on
  * its own stack, and free it while it runs there, or once it has ended.
@@ -80,7 +140,7 @@ SLP_INTERNAL slp_cstack *slp_cstack_native(void);
 SLP_INTERNAL void slp_cstack_free(slp_cstack *stack);
 
 /* Leaves `from`, which must be the running stack, and continues on `to`, which
- * must be new or suspended.  Returns when somebody switches back to `from`.
+ * must be new or suspended, and in its memory.  Returns when somebody switches back to `from`.
  * Never runs Python code; may take the dynamic loader's list lock for some
  * nanoseconds (see cstack_switch.c). */
 SLP_INTERNAL void slp_cstack_switch(slp_cstack *from, slp_cstack *to);
@@ -117,6 +177,10 @@ SLP_INTERNAL void slp_cstack_stats(struct slp_cstack_stats *stats);
  * one) fail with ENOMEM, whether the cache could serve it or not, and then
  * switches itself off.  -1 switches it off at once. */
 SLP_INTERNAL void slp_cstack_fail_after(long n);
+
+/* For tests: there is no memory for copies of stacks, but for what was
+ * reserved. */
+SLP_INTERNAL void slp_cstack_fail_copies(bool fail);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: PSF-2.0 */
 
-/* What cstack_mem.c and cstack_switch.c share: the struct behind slp_cstack.
+/* What the files here share: the struct behind slp_cstack.
  * Nobody else includes this.
  */
 
@@ -21,11 +21,15 @@
  * Exactly one stack of a thread is running; its `sp` is NULL, that of all
  * others is not.  [low, high) is fixed for life. */
 struct slp_cstack {
-    void *sp;               /* stack pointer while new or suspended */
-    char *low;              /* usable memory: first byte */
-    char *high;             /* and the one behind the last */
-    bool native;            /* the thread's own: memory is not ours */
-    slp_cstack_entry entry; /* what to call first */
+    void *sp;                /* stack pointer while new or suspended */
+    char *low;               /* usable memory: first byte */
+    char *high;              /* and the one behind the last */
+    bool native;             /* the thread's own: memory is not ours */
+    slp_region *region;      /* the memory; NULL if native */
+    char *copy;              /* its used part while it is out, packed */
+    void *owner;             /* the user's word */
+    struct slp_mover *mover; /* it is one; freed with it */
+    slp_cstack_entry entry;  /* what to call first */
     void *arg;
     uintptr_t eh[2];    /* C++: contents of __cxa_get_globals() */
     slp_cstack *from;   /* who switched to us last */
@@ -34,6 +38,18 @@ struct slp_cstack {
     ucontext_t context;
 #endif
 };
+
+/* What a mover is to do next; behind its slp_cstack. */
+struct slp_mover {
+    slp_cstack *self;
+    slp_cstack *from, *in, *to;
+    bool keep;
+};
+
+/* The suspended holder of a region gives it up. */
+SLP_INTERNAL void slp_region_vacate(slp_cstack *holder);
+/* Clears what the last holder of a region has left, from there up to `end`. */
+SLP_INTERNAL void slp_region_clear(slp_region *region, char *end);
 
 /* Makes the first switch to `self` call its entry.  Sets self->sp. */
 SLP_INTERNAL void slp_cstack_prepare(slp_cstack *self);

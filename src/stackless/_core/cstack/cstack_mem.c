@@ -307,6 +307,55 @@ slp_cstack_fail_after(long n)
 
 /* ---- Stacks ---- */
 
+/* A new stack in `region`, which becomes its holder. */
+static slp_cstack *
+stack_in(slp_region *region, slp_cstack_entry entry, void *arg)
+{
+    slp_cstack *self = calloc(1, sizeof(*self));
+    if (self == NULL) {
+        return NULL;
+    }
+    self->low = region->low;
+    self->high = region->high;
+    self->entry = entry;
+    self->arg = arg;
+    self->region = region;
+    region->holder = self;
+    region->users++;
+    slp_san_map(&self->san, self->low, (size_t)(self->high - self->low));
+    if (region->users > 1) {
+        slp_region_clear(region, region->high);
+    }
+    slp_cstack_prepare(self);
+    return self;
+}
+
+static slp_region *
+region_new(size_t size)
+{
+    slp_region *region = calloc(1, sizeof(*region));
+    if (region == NULL) {
+        return NULL;
+    }
+    region->low = acquire(size);
+    if (region->low == NULL) {
+        int error = errno;
+        free(region);
+        errno = error;
+        return NULL;
+    }
+    region->high = region->dirty = region->low + size;
+    return region;
+}
+
+static void
+region_free(slp_region *region)
+{
+    release(region->low, (size_t)(region->high - region->low));
+    free(region->spare);
+    free(region);
+}
+
 slp_cstack *
 slp_cstack_new(size_t size, slp_cstack_entry entry, void *arg)
 {
@@ -317,24 +366,41 @@ slp_cstack_new(size_t size, slp_cstack_entry entry, void *arg)
     if (size < MIN_SIZE) {
         size = MIN_SIZE;
     }
-    size = round_up(size, page_size());
-    slp_cstack *self = calloc(1, sizeof(*self));
+    slp_region *region = region_new(round_up(size, page_size()));
+    if (region == NULL) {
+        return NULL;
+    }
+    slp_cstack *self = stack_in(region, entry, arg);
     if (self == NULL) {
-        return NULL;
+        region_free(region);
+        errno = ENOMEM;
     }
-    self->low = acquire(size);
-    if (self->low == NULL) {
-        int error = errno;
-        free(self);
-        errno = error;
-        return NULL;
-    }
-    self->high = self->low + size;
-    self->entry = entry;
-    self->arg = arg;
-    slp_san_map(&self->san, self->low, size);
-    slp_cstack_prepare(self);
     return self;
+}
+
+slp_cstack *
+slp_cstack_join(slp_region *region, slp_cstack_entry entry, void *arg)
+{
+    SLP_ASSERT(slp_cstack_can_share() && region->holder == NULL);
+    return stack_in(region, entry, arg);
+}
+
+slp_region *
+slp_cstack_region(const slp_cstack *self)
+{
+    return self->region;
+}
+
+void
+slp_cstack_set_owner(slp_cstack *self, void *owner)
+{
+    self->owner = owner;
+}
+
+void *
+slp_cstack_owner(const slp_cstack *self)
+{
+    return self->owner;
 }
 
 /* The range of the calling thread's own stack, as far as the system tells. */
@@ -381,10 +447,21 @@ slp_cstack_free(slp_cstack *self)
         return;
     }
     int saved_errno = errno;
-    if (!self->native) {
+    slp_region *region = self->region;
+    if (region != NULL) {
         SLP_ASSERT(self->sp != NULL);
-        slp_san_unmap(&self->san);
-        release(self->low, (size_t)(self->high - self->low));
+        if (region->holder == self) {
+            slp_region_vacate(self);
+        }
+        if (--region->users == 0) {
+            slp_san_unmap(&self->san);
+            region_free(region);
+        }
+        else {
+            slp_san_leave_to_others(&self->san);
+        }
+        free(self->copy);
+        free(self->mover);
     }
     free(self);
     errno = saved_errno;

@@ -4,10 +4,13 @@
  *
  * AddressSanitizer wants to know before and after each switch on which stack
  * the thread will be, ThreadSanitizer knows stacks as "fibers", valgrind wants
- * their ranges.  Each of them is told by the same five calls:
+ * their ranges.  Each of them is told by the same calls:
  *
  *     slp_san_map       memory has become a stack's
  *     slp_san_unmap     it is no stack's any more; forget what was on it
+ *     slp_san_leave_to_others  likewise, but others share the memory
+ *     slp_san_read      its contents are about to be copied,
+ *     slp_san_write     or replaced
  *     slp_san_native    a thread's own stack is about to be used in switches
  *     slp_san_leave     just before a switch, on the old stack
  *     slp_san_arrive    just after it, on the new stack
@@ -137,6 +140,39 @@ slp_san_unmap(struct slp_san *san)
     VALGRIND_STACK_DEREGISTER(san->valgrind_id);
     VALGRIND_MAKE_MEM_UNDEFINED(san->bottom, san->size);
 #endif
+}
+
+/* The stack is never resumed; others use its memory. */
+static inline void
+slp_san_leave_to_others(struct slp_san *san)
+{
+#if SLP_VALGRIND
+    VALGRIND_STACK_DEREGISTER(san->valgrind_id);
+#endif
+    (void)san;
+}
+
+/* [low, low + size) is about to be copied, by somebody who does not know what
+ * it means. */
+static inline void
+slp_san_read(void *low, size_t size)
+{
+#if SLP_VALGRIND
+    VALGRIND_MAKE_MEM_DEFINED(low, size);
+#endif
+    (void)low;
+    (void)size;
+}
+
+/* It is about to be written, though no stack pointer has been there yet. */
+static inline void
+slp_san_write(void *low, size_t size)
+{
+#if SLP_VALGRIND
+    VALGRIND_MAKE_MEM_UNDEFINED(low, size);
+#endif
+    (void)low;
+    (void)size;
 }
 
 static inline void

@@ -166,7 +166,11 @@ set_schedule_all(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
                         "schedule_all must be set to a bool or integer");
         return -1;
     }
-    CHANNEL(self)->schedule_all = PyObject_IsTrue(value) > 0;
+    int on = PyObject_IsTrue(value); /* a subclass may do anything */
+    if (on < 0) {
+        return -1;
+    }
+    CHANNEL(self)->schedule_all = on;
     return 0;
 }
 

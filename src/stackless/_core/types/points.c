@@ -6,6 +6,7 @@
 
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
+#include "../core/quick.h"
 #include "../wait/channel.h"
 
 /* ---- arguments ----------------------------------------------------------- */
@@ -166,6 +167,7 @@ static const struct {
     where place;
     int nargs; /* slots of the frame that fn reads */
     const char *defaults;
+    PyType_Spec *quick; /* or NULL: always by the gate */
 } table[] = {
     {{"schedule", "schedule", "stackless",
       "Let the next runnable tasklet run; the caller stays in the ring.\n\n"
@@ -176,7 +178,8 @@ static const struct {
      op_schedule,
      IN_MODULE,
      1,
-     "c"},
+     "c",
+     &slp_quick_schedule},
     {{"schedule_remove", "schedule_remove", "stackless",
       "As schedule(), but the caller leaves the ring: it is paused until "
       "somebody\ninserts or runs it. Raises RuntimeError if nothing else "
@@ -185,7 +188,8 @@ static const struct {
      op_schedule_remove,
      IN_MODULE,
      1,
-     "c"},
+     "c",
+     &slp_quick_schedule_remove},
     {{"run", "run", "stackless",
       "Run the other tasklets until none is runnable. The caller is paused "
       "meanwhile;\nan error that a tasklet does not catch is raised here.\n\n"
@@ -195,7 +199,8 @@ static const struct {
      op_run,
      IN_MODULE,
      1,
-     "0FFFF"},
+     "0FFFF",
+     NULL},
     {{"send", "channel.send", "stackless",
       "Hand value to a receiver; blocks until there is one.\n\n"
       "Raises RuntimeError on a deadlock or if the tasklet's block_trap is "
@@ -204,7 +209,8 @@ static const struct {
      op_send,
      IN_CHANNEL,
      2,
-     ""},
+     "",
+     &slp_quick_send},
     {{"receive", "channel.receive", "stackless",
       "Return what a sender hands over; blocks until there is one.\n\n"
       "Raises what the sender sent by send_exception(), and the errors of "
@@ -213,7 +219,8 @@ static const struct {
      op_receive,
      IN_CHANNEL,
      1,
-     ""},
+     "",
+     &slp_quick_receive},
     {{"send_exception", "channel.send_exception", "stackless",
       "As send(), but the receiver raises exc(*args). TypeError if exc is no "
       "exception\nclass.",
@@ -221,7 +228,8 @@ static const struct {
      op_send_exception,
      IN_CHANNEL,
      3,
-     ""},
+     "",
+     NULL},
     {{"send_throw", "channel.send_throw", "stackless",
       "As send(), but the receiver raises: exc is an exception or a class, "
       "val its\nvalue, tb a traceback. TypeError for anything else.",
@@ -229,7 +237,8 @@ static const struct {
      op_send_throw,
      IN_CHANNEL,
      4,
-     "NN"},
+     "NN",
+     NULL},
     {{"run", "tasklet.run", "stackless",
       "Run the tasklet now; the caller stays in the ring. Raises RuntimeError "
       "if it is\nblocked or dead.",
@@ -237,7 +246,8 @@ static const struct {
      op_task_run,
      IN_TASKLET,
      1,
-     ""},
+     "",
+     NULL},
     {{"switch", "tasklet.switch", "stackless",
       "Run the tasklet now; the caller leaves the ring and is paused. Raises\n"
       "RuntimeError if the tasklet is blocked, dead or of another thread.",
@@ -245,7 +255,8 @@ static const struct {
      op_task_switch,
      IN_TASKLET,
      1,
-     ""},
+     "",
+     NULL},
     {{"kill", "tasklet.kill", "stackless",
       "Raise TaskletExit in the tasklet: now, or with pending when it runs "
       "next. Does\nnothing if it has ended.",
@@ -253,7 +264,8 @@ static const struct {
      op_kill,
      IN_TASKLET,
      2,
-     "F"},
+     "F",
+     NULL},
     {{"throw", "tasklet.throw", "stackless",
       "Raise an exception in the tasklet: exc is an exception or a class, val "
       "its value,\ntb a traceback. Now, or with pending when it runs next. "
@@ -262,7 +274,8 @@ static const struct {
      op_throw,
      IN_TASKLET,
      5,
-     "NNF"},
+     "NNF",
+     NULL},
     {{"raise_exception", "tasklet.raise_exception", "stackless",
       "Raise exc_class(*args) in the tasklet, now. TypeError if exc_class is "
       "no exception\nclass.",
@@ -270,7 +283,8 @@ static const struct {
      op_raise_exception,
      IN_TASKLET,
      3,
-     ""},
+     "",
+     NULL},
 };
 
 static PyObject *
@@ -295,25 +309,38 @@ make_defaults(slp_state *s, const char *letters)
     return defaults;
 }
 
+static PyObject *
+make_point(slp_state *s, size_t i)
+{
+    PyObject *defaults = make_defaults(s, table[i].defaults);
+    PyObject *op = slp_op_new(s, table[i].fn, table[i].nargs);
+    PyObject *quick = NULL, *point = NULL;
+    if (table[i].quick != NULL) {
+        quick = slp_quick_op_new(table[i].quick);
+    }
+    if (defaults && op && (quick || table[i].quick == NULL)) {
+        point = slp_point_new(&table[i].spec, quick, op, s->reraise, defaults);
+    }
+    Py_XDECREF(quick);
+    Py_XDECREF(op);
+    Py_XDECREF(defaults);
+    return point;
+}
+
 int
 slp_points_setup(slp_state *s, PyObject *module)
 {
+    s->points = PyList_New(0);
+    if (s->points == NULL) {
+        return -1;
+    }
     for (size_t i = 0; i < Py_ARRAY_LENGTH(table); i++) {
         PyObject *place = table[i].place == IN_MODULE ? module
                           : table[i].place == IN_TASKLET
                               ? (PyObject *)s->tasklet_type
                               : (PyObject *)s->channel_type;
-        PyObject *defaults = NULL, *point = NULL;
-        PyObject *op = slp_op_new(s, table[i].fn, table[i].nargs);
-        if (op != NULL) {
-            defaults = make_defaults(s, table[i].defaults);
-        }
-        if (defaults != NULL) {
-            point = slp_point_new(&table[i].spec, op, s->reraise, defaults);
-        }
-        Py_XDECREF(op);
-        Py_XDECREF(defaults);
-        if (point == NULL
+        PyObject *point = make_point(s, i);
+        if (point == NULL || PyList_Append(s->points, point) < 0
             || PyObject_SetAttrString(place, table[i].spec.name, point) < 0) {
             Py_XDECREF(point);
             return -1;

@@ -2,6 +2,7 @@
 /* Attributes of tasklets. */
 #include "types.h"
 
+#include "../core/quick.h"
 #include "../core/sched.h"
 
 #define TASK(self) ((slp_task *)(self))
@@ -25,12 +26,8 @@ slp_tasklet_nesting(slp_task *t)
     if (c == NULL) {
         return 0; /* soft */
     }
-    slp_frame *top = is_current(t) ? SLP_FRAME(st->ts) : slp_carrier_frame(c);
-    int n = slp_frames_nesting(top, c->dispatcher);
-    if (c->native && n > 0) {
-        n--; /* the interpreter's own entry */
-    }
-    return is_current(t) ? n : n + 1;
+    return is_current(t) ? slp_carrier_nesting(c, SLP_FRAME(st->ts))
+                         : slp_carrier_nesting(c, slp_carrier_frame(c)) + 1;
 }
 
 bool
@@ -50,7 +47,11 @@ slp_tasklet_depth(slp_task *t)
         return SLP_DEPTH_LIMIT(ts) - SLP_DEPTH_LEFT(ts) + t->py.excess;
     }
     /* Neither the point nor its gate is the program's. */
-    return t->py.depth - (t->carrier == NULL ? 1 : t->gated ? 2 : 0);
+    return t->py.depth
+           - (t->popped            ? 0
+              : t->carrier == NULL ? 1
+              : t->gated           ? 2
+                                   : 0);
 }
 
 PyObject *
@@ -218,8 +219,11 @@ set_block_trap(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
         return -1;
     }
     int on = PyObject_IsTrue(value);
-    TASK(self)->block_trap = on > 0;
-    return on < 0 ? -1 : 0;
+    if (on < 0) {
+        return -1;
+    }
+    TASK(self)->block_trap = on;
+    return 0;
 }
 
 static PyObject *
@@ -283,6 +287,7 @@ set_function(PyObject *self, PyObject *value, bool profile)
         return -1;
     }
     if (!is_current(t)) {
+        slp_quick_undo(st, t);
         st->in_callback++; /* audit hooks run: t must stay as it is */
         int r = slp_extras_set_trace(st->ts, &t->py, value, profile);
         st->in_callback--;

@@ -8,9 +8,6 @@
 
 #include "structmember.h"
 
-/* Room for the first frames of a tasklet: its function, a point, a gate. */
-#define CHUNK_SIZE 768
-
 static PyObject *
 error(const char *what)
 {
@@ -182,7 +179,7 @@ make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
            PyObject *kwargs, bool insert)
 {
     PyObject *call = slp_callable_for(func, kwargs, &args, st->state->spread);
-    _PyStackChunk *chunk = call ? slp_chunk_new(CHUNK_SIZE) : NULL;
+    _PyStackChunk *chunk = call ? slp_chunk_new(SLP_CHUNK_SIZE) : NULL;
     Py_DECREF(func);
     if (chunk == NULL || adopt_context(t, st->ts) < 0) {
         if (call != NULL && !PyErr_Occurred()) {
@@ -378,6 +375,43 @@ tasklet_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return slp_tasklet_bind((slp_task *)self, a[0], a[1], a[2]);
 }
 
+/* tasklet(f) of the type itself, which is how most are made; all else as if this
+   were not here. */
+static PyObject *
+tasklet_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf,
+                   PyObject *kwnames)
+{
+    PyTypeObject *type = (PyTypeObject *)self;
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    if (n == 1 && kwnames == NULL && type->tp_new == tasklet_new
+        && type->tp_init == tasklet_init && args[0] != Py_None) {
+        PyObject *t = tasklet_new(type, NULL, NULL);
+        if (t != NULL
+            && slp_tasklet_bind((slp_task *)t, args[0], NULL, NULL) < 0) {
+            Py_CLEAR(t);
+        }
+        return t;
+    }
+    PyObject *tuple = PyTuple_New(n), *kwargs = kwnames ? PyDict_New() : NULL;
+    PyObject *r = NULL;
+    for (Py_ssize_t i = 0; tuple && i < n; i++) {
+        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
+    }
+    bool ready = tuple != NULL && (kwnames == NULL || kwargs != NULL);
+    for (Py_ssize_t i = 0; ready && kwargs && i < PyTuple_GET_SIZE(kwnames);
+         i++) {
+        ready = PyDict_SetItem(kwargs, PyTuple_GET_ITEM(kwnames, i),
+                               args[n + i])
+                == 0;
+    }
+    if (ready) {
+        r = PyType_Type.tp_call(self, tuple, kwargs);
+    }
+    Py_XDECREF(tuple);
+    Py_XDECREF(kwargs);
+    return r;
+}
+
 PyDoc_STRVAR(setup_doc,
              "setup($self, /, *args, **kwargs)\n--\n\n"
              "Give the bound function its arguments and append the tasklet to "
@@ -538,15 +572,15 @@ PyDoc_STRVAR(context_run_doc,
 static PyObject *
 tasklet_context_run(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    slp_thread *st = slp_thread_get();
-    PyObject *context = st ? context_of((slp_task *)self) : NULL;
-    if (context == NULL) {
-        return NULL;
-    }
     if (PyTuple_GET_SIZE(args) < 1) {
         PyErr_SetString(PyExc_TypeError,
                         "context_run() missing 1 required positional argument:"
                         " 'callable'");
+        return NULL;
+    }
+    slp_thread *st = slp_thread_get();
+    PyObject *context = st ? context_of((slp_task *)self) : NULL;
+    if (context == NULL) {
         return NULL;
     }
     PyObject *rest = PyTuple_GetSlice(args, 1, PyTuple_GET_SIZE(args));
@@ -650,5 +684,9 @@ int
 slp_tasklet_setup(slp_state *s, PyObject *module)
 {
     s->tasklet_type = slp_add_type(module, &tasklet_spec);
-    return s->tasklet_type == NULL ? -1 : 0;
+    if (s->tasklet_type == NULL) {
+        return -1;
+    }
+    s->tasklet_type->tp_vectorcall = tasklet_vectorcall;
+    return 0;
 }

@@ -8,6 +8,7 @@
 #include "../core/bomb.h"
 #include "../core/check.h"
 #include "../core/dispatch.h"
+#include "../core/quick.h"
 
 #define SEND    1
 #define RECEIVE (-1)
@@ -172,3 +173,125 @@ slp_channel_throw(slp_thread *st, slp_entry *e, slp_channel *ch, PyObject *exc)
     load(st->current, exc, true);
     return transfer(st, e, ch, SEND);
 }
+
+/* ---- without a gate ------------------------------------------------------ */
+
+/* The channel that a point was called with, if it is to be quick. */
+static inline slp_channel *
+quick_channel(slp_thread *st, slp_frame *f)
+{
+    PyObject *self = slp_slot_object(f->localsplus[0]);
+    slp_channel *ch = (slp_channel *)self;
+    if (SLP_UNLIKELY(!PyObject_TypeCheck(self, st->state->channel_type))
+        || SLP_UNLIKELY(ch->schedule_all || st->current->tempval != NULL)) {
+        return NULL;
+    }
+    return ch;
+}
+
+/* The point's reference to the channel goes when its frame is popped, and the
+   peer's: neither may be the last one. */
+static inline bool
+can_go_to_peer(slp_thread *st, slp_frame *f, slp_channel *ch)
+{
+    return Py_REFCNT(ch) > 2 && slp_quick_leaves(st, f);
+}
+
+static inline bool
+is_bomb(slp_thread *st, PyObject *v)
+{
+    return Py_IS_TYPE(v, st->state->bomb_type);
+}
+
+/* Nobody is there: wait, with `value` to send or NULL. */
+static inline bool
+can_wait(slp_thread *st, slp_frame *f, slp_channel *ch)
+{
+    slp_task *me = st->current, *next = me->next;
+    return next != me && !ch->closing && !me->block_trap
+           && slp_quick_leaves(st, f);
+}
+
+static inline PyObject *
+wait_quickly(slp_thread *st, slp_frame *f, slp_channel *ch, int dir)
+{
+    slp_task *me = st->current, *next = me->next;
+    SLP_ASSERT(me->func == NULL);
+    me->func = slp_slot_steal(&f->localsplus[0]); /* keeps the channel */
+    me->sending = dir == SEND;
+    slp_ring_remove(st, me);
+    slp_waitq_append(&ch->q, me);
+    ch->balance += dir;
+    return slp_quick_go(st, f, next);
+}
+
+static inline PyObject *
+send(slp_thread *st, slp_frame *f, bool switches)
+{
+    slp_channel *ch = quick_channel(st, f);
+    slp_task *me = st->current;
+    slp_slot *value = &f->localsplus[1];
+    if (SLP_UNLIKELY(ch == NULL)) {
+        return NULL;
+    }
+    if (ch->balance >= 0) {
+        if (!switches || !can_wait(st, f, ch)) {
+            return NULL;
+        }
+        me->tempval = slp_slot_steal(value);
+        return wait_quickly(st, f, ch, SEND);
+    }
+    slp_task *peer = ch->q.first;
+    bool go = ch->preference == -SEND;
+    if (SLP_UNLIKELY(peer->thread != st || peer->tempval != NULL)
+        || (go && !(switches && can_go_to_peer(st, f, ch)))
+        || SLP_UNLIKELY(is_bomb(st, slp_slot_object(*value)))) {
+        return NULL;
+    }
+    slp_wake(&ch->q);
+    ch->balance++;
+    peer->tempval = slp_slot_steal(value);
+    if (!go) {
+        slp_ring_append(st, peer);
+        return Py_NewRef(Py_None);
+    }
+    slp_ring_after(st, me, peer);
+    return slp_quick_go(st, f, peer);
+}
+
+SLP_QUICK_OP(send);
+
+static inline PyObject *
+receive(slp_thread *st, slp_frame *f, bool switches)
+{
+    slp_channel *ch = quick_channel(st, f);
+    slp_task *me = st->current;
+    if (SLP_UNLIKELY(ch == NULL)) {
+        return NULL;
+    }
+    if (ch->balance <= 0) {
+        return switches && can_wait(st, f, ch)
+                   ? wait_quickly(st, f, ch, RECEIVE)
+                   : NULL;
+    }
+    slp_task *peer = ch->q.first;
+    PyObject *value = peer->tempval;
+    bool go = ch->preference == -RECEIVE;
+    if (SLP_UNLIKELY(peer->thread != st || peer->bombed || value == NULL
+                     || is_bomb(st, value))
+        || (go && !(switches && can_go_to_peer(st, f, ch)))) {
+        return NULL;
+    }
+    slp_wake(&ch->q);
+    ch->balance--;
+    peer->tempval = NULL;
+    if (!go) {
+        slp_ring_append(st, peer);
+        return value;
+    }
+    me->tempval = value;
+    slp_ring_after(st, me, peer);
+    return slp_quick_go(st, f, peer);
+}
+
+SLP_QUICK_OP(receive);

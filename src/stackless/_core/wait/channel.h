@@ -26,4 +26,7 @@ SLP_INTERNAL int slp_channel_receive(slp_thread *st, slp_entry *e,
 SLP_INTERNAL int slp_channel_throw(slp_thread *st, slp_entry *e,
                                    slp_channel *ch, PyObject *exc);
 
+/* Quick ops of the points: see quick.h. */
+SLP_INTERNAL extern PyType_Spec slp_quick_send, slp_quick_receive;
+
 #endif

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Part of compat.h: a switch in one go, by the pop of the frame that asks for
+   it.
+
+   When a frame returns, the interpreter pops it from the data stack.  If it is
+   the first one of its chunk, the thread goes on with the chunk before: with
+   its recorded top.  So a frame that is to return into another data stack gets
+   the head of a chunk put right below it, which names the other stack as the
+   one before.  The head's words may be in use by the frame below: they are on
+   loan.  `previous` is put back while the frame is popped, as CPython then
+   gives "the chunk" back to an allocator that we stand in front of.
+
+   Where the thread state caches a popped chunk (SLP_HAS_CACHED_CHUNK), the
+   allocator is called for the one cached before, so a dummy is put there; what
+   is cached then is the head, whose size must stay zero until it is taken out
+   again, or it would be used.  The word that holds it must be a dead one. */
+#ifndef SLP_COMPAT_POP_H
+#define SLP_COMPAT_POP_H
+
+#ifndef SLP_COMPAT_H
+#    error "include compat.h"
+#endif
+
+/* The word on loan, of this OS thread. */
+typedef struct {
+    void **place; /* NULL: none */
+    void *word;
+} slp_loan;
+
+SLP_INTERNAL extern SLP_TLS slp_loan slp_lent;
+
+/* Stand in front of the allocator of arenas and chunks. */
+SLP_INTERNAL void slp_pop_setup(void);
+/* Keep some of CPython's chunks, or no more, for the calling OS thread: at the
+   edge of one each call would map one anew, which takes system calls. */
+SLP_INTERNAL void slp_pop_keep_chunks(bool wanted);
+
+#ifdef SLP_HAS_CACHED_CHUNK
+SLP_INTERNAL extern _PyStackChunk slp_cached_dummy;
+/* What the thread caches is neither the dummy nor `head`, the last head. */
+SLP_INTERNAL void slp_cached_chunk_free(PyThreadState *ts);
+
+/* The caller's stack leaves the size word of a head below f alone. */
+static inline bool
+slp_pop_words_free(slp_frame *f)
+{
+    slp_frame *caller = f->previous;
+    return caller->owner == FRAME_OWNED_BY_THREAD
+           && (void **)(caller->localsplus + slp_frame_depth(caller))
+                  <= (void **)f - 2;
+}
+#else
+static inline bool
+slp_pop_words_free(slp_frame *f)
+{
+    (void)f;
+    return true;
+}
+#endif
+
+/* Store the running tasklet's words into s, as they will be when f, which is
+   running, has been popped; of the data stack only what slp_pystate_pop_into()
+   and slp_point_push() need.  The context stays visible and is owned by s. */
+static inline void
+slp_pystate_stash_popped(PyThreadState *ts, slp_frame *f, slp_pystate *s)
+{
+    _PyStackChunk *chunk = ts->datastack_chunk;
+    s->chunk = chunk;
+    chunk->top = (size_t)((PyObject **)f - &chunk->data[0]);
+    s->exc_info = ts->exc_info;
+    s->context = ts->context;
+    s->depth = SLP_DEPTH_LIMIT(ts) - SLP_DEPTH_LEFT(ts) - 1;
+}
+
+/* Is the limit for recursion above that of s? */
+static inline bool
+slp_depth_fits(PyThreadState *ts, const slp_pystate *s)
+{
+    return SLP_DEPTH_LIMIT(ts) > s->depth;
+}
+
+/* Can f, which is running, return into another data stack?  Not if its own chunk
+   goes when it is popped. */
+static inline bool
+slp_pop_possible(PyThreadState *ts, slp_frame *f)
+{
+    return (PyObject **)f != &ts->datastack_chunk->data[0]
+           && slp_pop_words_free(f);
+}
+
+/* A head that was cached is forgotten: the stack that it lies on is going to
+   be used or freed. */
+static inline void
+slp_pop_settle(PyThreadState *ts, void **head)
+{
+#ifdef SLP_HAS_CACHED_CHUNK
+    if (ts->datastack_cached_chunk == (_PyStackChunk *)head) {
+        ts->datastack_cached_chunk = NULL;
+    }
+#else
+    (void)ts;
+    (void)head;
+#endif
+}
+
+/* Make s, stashed like that, the thread's from when f, which is about to return,
+   is popped; it owns nothing afterwards.  *head is the last head, and then this
+   one. */
+static inline void
+slp_pystate_pop_into(PyThreadState *ts, slp_frame *f, slp_pystate *s,
+                     void ***head)
+{
+    void **words = (void **)f - 3;
+    slp_lent.place = words;
+    slp_lent.word = words[0];
+    words[0] = s->chunk;
+#ifdef SLP_HAS_CACHED_CHUNK
+    words[1] = NULL;
+    if (SLP_UNLIKELY(ts->datastack_cached_chunk != (_PyStackChunk *)*head
+                     && ts->datastack_cached_chunk != NULL)) {
+        slp_cached_chunk_free(ts);
+    }
+    ts->datastack_cached_chunk = &slp_cached_dummy;
+    *head = words;
+#else
+    (void)head;
+#endif
+    ts->datastack_chunk = (_PyStackChunk *)words;
+    ts->exc_info = s->exc_info;
+    SLP_DEPTH_LEFT(ts) = SLP_DEPTH_LIMIT(ts) - s->depth - 1;
+    if (ts->context != s->context) {
+        ts->context = s->context;
+        ts->context_ver++;
+    }
+    s->context = NULL;
+}
+
+#endif

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Operations that need no gate.
+
+   A point first asks an op whether all is as usual: nothing traced, no callback
+   set, nothing but Python between here and the dispatcher.  Then the point
+   itself is left: its frame is popped, and what it returns goes to the caller
+   of the next tasklet's point, whose data stack the pop has installed
+   (compat_pop.h); if that tasklet was not left the same way, to the dispatcher.
+   Of a tasklet that is left so only the program's own frames remain.
+
+   In all other cases the op says no, and the point's gate takes over
+   (dispatch.c).  What was left in one go gets a frame back there. */
+#include "quick.h"
+
+#include "dispatch.h"
+#include "room.h"
+
+/* What the schedule functions were given; the default is the caller. */
+static inline PyObject *
+take_retval(slp_thread *st, slp_frame *f)
+{
+    slp_slot *slot = &f->localsplus[0];
+    if (slp_slot_object(*slot) == st->state->current_default) {
+        return Py_NewRef((PyObject *)st->current);
+    }
+    return slp_slot_steal(slot);
+}
+
+static inline PyObject *
+schedule(slp_thread *st, slp_frame *f, bool switches)
+{
+    slp_task *me = st->current, *next = me->next;
+    if (SLP_UNLIKELY(next == me)) {
+        return me->tempval == NULL ? take_retval(st, f) : NULL;
+    }
+    if (!switches || SLP_UNLIKELY(!slp_quick_leaves(st, f))) {
+        return NULL;
+    }
+    me->tempval = take_retval(st, f);
+    return slp_quick_go(st, f, next);
+}
+
+SLP_QUICK_OP(schedule);
+
+static inline PyObject *
+schedule_remove(slp_thread *st, slp_frame *f, bool switches)
+{
+    slp_task *me = st->current, *next = me->next;
+    if (!switches || next == me || Py_REFCNT(me) < 2
+        || !slp_quick_leaves(st, f)) {
+        return NULL;
+    }
+    me->tempval = take_retval(st, f);
+    slp_ring_remove(st, me);
+    Py_DECREF(me); /* not the last one */
+    return slp_quick_go(st, f, next);
+}
+
+SLP_QUICK_OP(schedule_remove);
+
+bool
+slp_quick_first(slp_thread *st, slp_frame *f)
+{
+    slp_task *me = st->current;
+    if (!slp_frames_are_soft(f, st->running->dispatcher, &me->bottom)) {
+        return false;
+    }
+    slp_room_learn(st, me->bottom);
+    return me->bottom != f;
+}
+
+/* ---- by way of the dispatcher -------------------------------------------- */
+
+PyObject *
+slp_quick_dispatch(slp_thread *st, slp_frame *f, slp_task *next)
+{
+    slp_frame_return_into(f, st->running->dispatcher);
+    st->job = next;
+    return Py_NewRef(Py_None);
+}
+
+/* ---- conditions ---------------------------------------------------------- */
+
+void
+slp_quick_update(slp_thread *st)
+{
+    slp_state *s = st->state;
+    slp_carrier *c = st->running;
+    bool usual = s->quick_possible && s->softswitch && s->soft_possible
+                 && !s->finalizing && s->schedule_callback == NULL
+                 && s->schedule_hook == NULL && s->channel_callback == NULL
+                 && st->switch_trap == 0;
+    st->quick_usual = usual;
+    st->quick_sp = usual && c->dispatcher != NULL ? c->sp : 0;
+}
+
+void
+slp_quick_update_all(slp_state *s)
+{
+    for (slp_thread *st = s->threads; st != NULL; st = st->next_thread) {
+        slp_quick_update(st);
+    }
+}
+
+void
+slp_quick_undo(slp_thread *st, slp_task *t)
+{
+    if (t->popped) {
+        slp_pop_settle(st->ts, st->head); /* t may be freed unsettled now */
+        t->top = slp_point_push(st->ts, &t->py, t->top, st->state->resumer,
+                                t->func);
+        t->func = NULL;
+        t->popped = 0;
+    }
+}
+
+PyObject *
+slp_quick_op_new(PyType_Spec *spec)
+{
+    PyObject *type = PyType_FromSpec(spec);
+    PyObject *op = type ? PyObject_New(PyObject, (PyTypeObject *)type) : NULL;
+    Py_XDECREF(type);
+    return op;
+}

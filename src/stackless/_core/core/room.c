@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+#include "room.h"
+
+/* Beyond this CPython's own chunks waste little. */
+#define LARGEST 4096
+#define ROUND   64
+
+/* Codes are compared only; two may share an entry, or one may lie where another
+   lay: then somebody has more room than needed, or less. */
+static slp_room *
+entry_of(slp_state *s, const void *code)
+{
+    uintptr_t hash = (uintptr_t)code >> 5;
+    hash ^= hash >> 8;
+    return &s->rooms[hash % Py_ARRAY_LENGTH(s->rooms)];
+}
+
+void
+slp_room_make(slp_state *s, slp_task *t, PyObject *func)
+{
+    if (!PyFunction_Check(func)) {
+        return;
+    }
+    const void *code = PyFunction_GET_CODE(func);
+    slp_room *room = entry_of(s, code);
+    if (room->code != code || room->size <= t->chunk->size) {
+        return;
+    }
+    _PyStackChunk *chunk = slp_chunk_new(room->size);
+    if (chunk != NULL) {
+        slp_chunk_free(t->chunk);
+        t->chunk = chunk;
+    }
+}
+
+void
+slp_room_learn(slp_thread *st, slp_frame *bottom)
+{
+    st->current->measured = 1;
+    size_t size = slp_stack_size(st->ts) + ROUND - 1;
+    size -= size % ROUND;
+    const void *code = slp_frame_code(bottom);
+    slp_room *room = entry_of(st->state, code);
+    if (size > st->current->chunk->size && size <= LARGEST) {
+        *room = (slp_room){.code = code, .size = size};
+    }
+    else if (room->code == code && size < room->size / 2) {
+        room->size = size; /* one that needed more was an exception */
+    }
+}

@@ -1,0 +1,572 @@
+"""Programs interpreted by tasklets, and compared with the model's log.
+
+No variable of a function that may be suspended refers to a tasklet: somebody
+may keep the frame.
+Each operation is executed by a small Python function, called from Python: so
+what the engine can do softly is done softly.
+"""
+
+import collections
+import contextvars
+import gc
+import sys
+
+import stackless
+from common import ERRORS, HOLDING, SWALLOWED, describe
+from shapes import SHAPES, by_frame, recurse
+from stress import HELPER
+
+VARIABLE = contextvars.ContextVar("VARIABLE", default=None)
+
+
+def settled():
+    """Called after each operation: pending calls run at the latest here."""
+
+
+class Destroyed:
+    def __del__(self):
+        self.call()
+
+
+class Real:
+    """Interprets the program; `compare` hears each entry of the log."""
+
+    def __init__(self, program, compare, stress=None, between=None):
+        self.program = program
+        self.compare = compare
+        self.stress = stress  # called at every switch
+        self.between = between  # called before every operation
+        self.left = program["steps"]
+        self.channels = []
+        for preference, schedule_all in program["channels"]:
+            channel = stackless.channel()
+            channel.preference = preference
+            channel.schedule_all = schedule_all
+            self.channels.append(channel)
+        self.main = stackless.getmain()
+        self.main.name = "main"
+        self.main.set_atomic(False)
+        self.main.set_ignore_nesting(False)
+        self.main.block_trap = False
+        self.slots = [self.main]
+        for i in range(1, len(program["bodies"])):
+            t = stackless.tasklet()
+            t.name = f"{i}.0"
+            self.slots.append(t)
+        self.named = [1] * len(self.slots)
+        self.begun = {"main"}
+        self.generators = {}
+        self.contexts = [contextvars.Context() for _ in range(3)]
+        self.main.set_context(contextvars.Context())
+        self.on_schedule = None
+        self.quiet = 0  # inside a callback
+        self.collecting = self.in_collector = False
+        self.holding_on = collections.Counter()
+
+    # The log.
+
+    def note(self, what, outcome):
+        name = stackless.current.name
+        self.compare([name, what, outcome, self.snapshot()])
+
+    def snapshot(self):
+        handled = None if self.quiet else sys.exception()
+        return [
+            self.ring(),
+            [[c.balance, c.closing, self.queue(c)] for c in self.channels],
+            [t and self.flags(t) for t in self.slots],
+            stackless.switch_trap(0),
+            VARIABLE.get(),
+            handled and type(handled).__name__,
+        ]
+
+    @staticmethod
+    def ring():
+        first = t = stackless.current
+        names = []
+        while True:
+            names.append(t.name)
+            t = t.next
+            if t is first:
+                break
+        if len(names) != stackless.runcount:
+            names.append(f"runcount is {stackless.runcount}")
+        return names
+
+    @staticmethod
+    def queue(channel):
+        names = []
+        t = channel.queue
+        while t is not None:
+            names.append(t.name)
+            t = t.next
+        return names
+
+    @staticmethod
+    def flags(t):
+        return (
+            t.alive
+            + 2 * t.paused
+            + 4 * t.blocked
+            + 8 * t.scheduled
+            + 16 * t.atomic
+            + 32 * t.ignore_nesting
+            + 64 * t.block_trap
+        )
+
+    def unraisable(self, error):
+        """sys.unraisablehook."""
+        self.quiet += 1
+        self.note("unraisable", error.exc_type.__name__)
+        self.quiet -= 1
+
+    # Interpretation.
+
+    def whole(self):
+        """Main's part."""
+        self.hook()
+        for op in self.program["bodies"][0]:
+            try:
+                self.step(op)
+            except BaseException as error:
+                self.note("main", describe(error))
+        self.finish()
+
+    def finish(self):
+        self.on_schedule = None
+        self.hook()
+        stackless.set_channel_callback(None)
+        stackless.set_error_handler(None)
+        for turn in range(1000):
+            if turn == 30:
+                self.left = 0
+            self.last("run", stackless.run)
+            if stackless.runcount > 1:
+                continue
+            if turn < 20 and self.serve(turn):
+                continue
+            self.left = 0
+            if not self.kill_all():
+                break
+        self.left = 0
+        for g in self.generators:
+            try:
+                self.throwable(g).close()
+            except (RuntimeError, ValueError):
+                pass
+
+    def serve(self, value):
+        """Let one who waits go on; False if there is none."""
+        for channel in self.channels:
+            if channel.balance > 0:
+                return self.last("receive", channel.receive)
+            if channel.balance < 0:
+                return self.last("send", channel.send, value)
+        for i, t in enumerate(self.slots):
+            if t and t.alive and i:
+                del t
+                return self.last("insert", self.do_insert, ["insert", i])
+        return False
+
+    def kill_all(self):
+        found = False
+        while self.others():
+            found = self.last("kill", lambda: self.others().pop().kill())
+        return found
+
+    def others(self):
+        return [
+            t
+            for t in stackless.all_tasklets()
+            if not t.is_main and t.thread_id == self.main.thread_id
+        ]
+
+    def last(self, name, function, *args):
+        try:
+            result = function(*args)
+            settled()
+        except BaseException as error:
+            result = describe(error)
+        self.note("last " + name, result)
+        return True
+
+    def body(self, i):
+        self.begun.add(stackless.current.name)
+        self.block(self.program["bodies"][i])
+
+    def block(self, ops):
+        for op in ops:
+            self.step(op)
+
+    def step(self, op):
+        if not self.left:
+            return
+        self.left -= 1
+        if self.between:
+            self.between()
+        me = stackless.current.name
+        self.holding_on[me] += op[0] in HOLDING
+        try:
+            result = self.OPERATIONS[op[0]](self, op)
+            settled()
+        except SWALLOWED as error:
+            self.note(op[0], describe(error))
+        except BaseException as error:
+            self.note(op[0], describe(error))
+            raise
+        else:
+            self.note(op[0], result)
+        finally:
+            self.holding_on[me] -= op[0] in HOLDING
+
+    def task(self, i):
+        t = self.slots[i]
+        if t is None:
+            raise ValueError("no tasklet")
+        return t
+
+    # Tasklets.
+
+    def fresh(self, i):
+        if self.slots[i] is not None and self.slots[i].alive:
+            raise RuntimeError("alive")
+        self.slots[i] = stackless.tasklet(self.body)
+        self.slots[i].name = f"{i}.{self.named[i]}"
+        self.named[i] += 1
+        return self.slots[i]
+
+    def do_make(self, op):
+        self.fresh(op[1])
+
+    def do_spawn(self, op):
+        self.fresh(op[1])(op[1])
+
+    def do_setup(self, op):
+        self.task(op[1]).setup(op[1])
+
+    def do_bind(self, op):
+        if self.started_and_paused(self.task(op[1])):
+            return "started"
+        self.task(op[1]).bind(self.body, (op[1],))
+        self.begun.discard(self.task(op[1]).name)
+
+    def started_and_paused(self, t):
+        return t.alive and not t.scheduled and t.name in self.begun
+
+    def do_schedule(self, op):
+        return stackless.schedule(op[1])
+
+    def do_cframe(self, op):
+        return stackless.test_cframe_nr(op[1])
+
+    def do_remove_me(self, op):
+        return stackless.schedule_remove(None)
+
+    def do_run_all(self, op):
+        if op[1]:
+            return stackless.test_outside()
+        return stackless.run()
+
+    def do_run(self, op):
+        return self.task(op[1]).run()
+
+    def do_switch(self, op):
+        return self.task(op[1]).switch()
+
+    def do_insert(self, op):
+        self.task(op[1]).insert()
+
+    def do_remove(self, op):
+        self.task(op[1]).remove()
+
+    def do_throw(self, op):
+        _, i, name, pending, raising = op
+        if raising and not pending:
+            return self.task(i).raise_exception(ERRORS[name], i)
+        return self.task(i).throw(ERRORS[name], i, pending=pending)
+
+    def do_kill(self, op):
+        return self.task(op[1]).kill(op[2])
+
+    def do_drop(self, op):
+        _, i, cycle = op
+        busy = self.collecting or self.in_collector
+        if i == 0 or self.task(i).scheduled or busy:
+            return "kept"
+        self.collecting = True
+        try:
+            if cycle and not self.holding_on[self.slots[i].name]:
+                self.drop_cycle(i)
+            else:
+                self.slots[i] = None
+            settled()
+        finally:
+            self.collecting = False
+
+    def drop_cycle(self, i):
+        cycle = [self.slots[i]]
+        cycle.append(cycle)
+        self.slots[i] = None
+        del cycle
+        gc.collect()
+
+    def do_block_trap(self, op):
+        self.task(op[1]).block_trap = op[2]
+
+    def do_flag(self, op):
+        _, i, name, on = op
+        return getattr(self.task(i), "set_" + name)(on)
+
+    # Channels.
+
+    def do_send(self, op):
+        return self.channels[op[1]].send(op[2])
+
+    def do_receive(self, op):
+        return self.channels[op[1]].receive()
+
+    def do_send_error(self, op):
+        _, c, name, throw = op
+        if throw:
+            return self.channels[c].send_throw(ERRORS[name], c)
+        return self.channels[c].send_exception(ERRORS[name], c)
+
+    def do_next(self, op):
+        return next(self.channels[op[1]], "stop")
+
+    def do_sequence(self, op):
+        return self.channels[op[1]].send_sequence(op[2])
+
+    def do_close(self, op):
+        self.channels[op[1]].close()
+
+    def do_open(self, op):
+        self.channels[op[1]].open()
+
+    def do_prefer(self, op):
+        self.channels[op[1]].preference = op[2]
+
+    def do_schedule_all(self, op):
+        self.channels[op[1]].schedule_all = op[2]
+
+    # Hooks.
+
+    def hook(self):
+        """Install what is to be called at every switch."""
+        wanted = self.stress or self.on_schedule is not None
+        stackless.set_schedule_callback(self.switching if wanted else None)
+
+    def switching(self, previous, following):
+        if previous.thread_id != self.main.thread_id:
+            return
+        if HELPER in (previous.name, following.name):
+            return
+        if self.stress:
+            self.stress()
+        if self.on_schedule is not None:
+            self.quiet += 1
+            try:
+                names = [previous.name, following.name]
+                self.note("on_schedule", names)
+                self.block(self.on_schedule)
+            finally:
+                self.quiet -= 1
+
+    def do_on_schedule(self, op):
+        self.on_schedule = op[1]
+        self.hook()
+
+    def do_on_channel(self, op):
+        ops = op[1]
+
+        def callback(channel, t, sending, block):
+            if channel not in self.channels:
+                return  # a helper's
+            self.quiet += 1
+            try:
+                index = self.channels.index(channel)
+                outcome = [index, t.name, bool(sending), bool(block)]
+                self.note("on_channel", outcome)
+                self.block(ops)
+            finally:
+                self.quiet -= 1
+
+        stackless.set_channel_callback(None if ops is None else callback)
+
+    def do_on_error(self, op):
+        _, name, ops = op
+
+        def handler(kind, error, tb):
+            # Also of one that was killed before its body could say so.
+            self.begun.add(stackless.current.name)
+            self.note("on_error", describe(error))
+            self.block(ops)
+            if name is not None:
+                raise ERRORS[name]("handler")
+
+        stackless.set_error_handler(None if ops is None else handler)
+
+    # Contexts.
+
+    def do_set_var(self, op):
+        VARIABLE.set(op[1])
+
+    def do_set_context(self, op):
+        self.task(op[1]).set_context(self.contexts[op[2]])
+
+    def do_context_run(self, op):
+        self.task(op[1]).context_run(self.block, op[2])
+
+    def do_enter_context(self, op):
+        self.contexts[op[1]].run(self.block, op[2])
+
+    # Blocks.
+
+    def do_nest(self, op):
+        SHAPES[op[1]](lambda: self.block(op[2]))
+
+    def do_frame(self, op):
+        by_frame(op[1], lambda: self.block(op[2]))
+
+    def do_recurse(self, op):
+        recurse(op[1], lambda: self.block(op[2]))
+
+    def do_try(self, op):
+        _, body, name, handler, final = op
+        try:
+            self.block(body)
+        except ERRORS[name] as error:
+            self.note("caught", describe(error))
+            self.block(handler)
+        finally:
+            self.block(final)
+
+    def do_trapped(self, op):
+        stackless.switch_trap(1)
+        try:
+            self.block(op[1])
+        finally:
+            stackless.switch_trap(-1)
+
+    def do_destroy(self, op):
+        _, cycle, ops = op
+        gone = Destroyed()
+        gone.call = lambda: self.block(ops)
+        if not cycle or self.in_collector:
+            return None
+        gone.me = gone
+        self.in_collector = True
+        del gone
+        gc.collect()
+        self.in_collector = False
+
+    def do_tempval(self, op):
+        _, i, value, name = op
+        if name is not None:
+            value = stackless.bomb(ERRORS[name], value)
+        self.task(i).tempval = value
+
+    def do_raise(self, op):
+        raise ERRORS[op[1]]("raised")
+
+    def do_collect(self, op):
+        gc.collect(op[1])
+
+    # Generators.
+
+    def generate(self, ops, final):
+        try:
+            for op in ops:
+                if op[0] == "yield":
+                    try:
+                        yield op[1]
+                    except GeneratorExit:
+                        raise
+                    except ERRORS[op[2]] as error:
+                        self.note("caught", describe(error))
+                else:
+                    self.step(op)
+        finally:
+            self.block(final)
+
+    def generator(self, g):
+        found = self.generators.get(g)
+        if found is None or (found.gi_frame is None):
+            found = self.generate(*self.program["generators"][g])
+            self.generators[g] = found
+        return found
+
+    def do_advance(self, op):
+        _, g, how = op
+        if how == "next":
+            return next(self.generator(g), "stop")
+        if how == "send":
+            try:
+                return self.generator(g).send(None)
+            except StopIteration:
+                return "stop"
+        for value in self.generator(g):
+            return value
+        return "stop"
+
+    def throwable(self, g):
+        """Up to 3.12 CPython may crash where the generator is running."""
+        generator = self.generator(g)
+        if sys.version_info < (3, 13) and generator.gi_running:
+            raise ValueError("generator already executing")
+        return generator
+
+    def do_throw_into(self, op):
+        try:
+            return self.throwable(op[1]).throw(ERRORS[op[2]](op[1]))
+        except StopIteration:
+            return "stop"
+
+    def do_close_generator(self, op):
+        self.throwable(op[1]).close()
+
+    OPERATIONS = {
+        name.removeprefix("do_"): function
+        for name, function in list(vars().items())
+        if name.startswith("do_")
+    }
+
+
+class Comparison:
+    """Compares entry by entry; `report` is told of the first difference."""
+
+    def __init__(self, expected, report):
+        self.expected = expected
+        self.report = report
+        self.at = 0
+
+    def __call__(self, entry):
+        at = self.at
+        self.at += 1
+        wanted = self.expected[at] if at < len(self.expected) else "the end"
+        if entry != wanted:
+            lines = [f"step {at}:"]
+            for earlier in self.expected[max(0, at - 3) : at]:
+                lines.append(f"  before   {earlier}")
+            lines.append(f"  expected {wanted}")
+            lines.append(f"  got      {entry}")
+            self.report("\n".join(lines))
+
+
+def run(program, expected, report, stress=None, between=None):
+    """report(text) is called where tasklets do not what is expected, and does
+    not return."""
+    compare = Comparison(expected, report)
+    real = Real(program, compare, stress, between)
+    hooked, sys.unraisablehook = sys.unraisablehook, real.unraisable
+    real.whole()
+    sys.unraisablehook = hooked
+    stackless.set_schedule_callback(None)
+    stackless.set_channel_callback(None)
+    stackless.set_error_handler(None)
+    if compare.at != len(expected):
+        compare("the end")
+    left = [(t.name, repr(t), t.frame) for t in real.others()]
+    if left or stackless.runcount != 1:
+        report(f"left over: {left}")
+    gc.garbage.clear()

@@ -1,0 +1,109 @@
+"""The attack with fixed seeds, and the attack's own tools.
+
+`make attack` runs it with fresh seeds; see attack.py.
+"""
+
+import json
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+import attack
+import by_model
+import programs
+import shapes
+import shrink
+import stress
+
+# In all, divided among the kinds of stress that this interpreter has.
+OPERATIONS = 100_000
+PROGRAMS = 720 // len(stress.NAMES) + 1
+
+pytestmark = pytest.mark.noleak
+
+HARD = os.environ.get("STACKLESS_TEST_HARD", "0") not in ("", "0")
+
+
+def share(index):
+    """Each kind of stress has seeds of its own."""
+    return range(index * PROGRAMS, (index + 1) * PROGRAMS)
+
+
+@pytest.mark.timeout(240)
+@pytest.mark.parametrize("name", stress.NAMES)
+def test_programs(name, capsys):
+    if HARD:
+        pytest.skip("the run in soft mode has those forced hard too")
+    seeds = share(stress.NAMES.index(name))
+    a = attack.Attack(limit=60)
+    a.batch(name, seeds[0], len(seeds))
+    assert not a.failures, capsys.readouterr().out
+    assert a.operations >= OPERATIONS / len(stress.NAMES)
+
+
+@pytest.mark.timeout(240)
+def test_a_fault_is_found_and_shrunk(capsys):
+    """The model forgets to set a channel's preference."""
+    a = attack.Attack(fault="preference")
+    seed = 0
+    while a.batch("none", seed, 10):
+        seed += 10
+        assert seed < 200
+    out = capsys.readouterr().out
+    assert "FAILED: stress none, seed" in out
+    left = [op[0] for ops in shrink.lists_of(a.smallest) for op in ops]
+    # A channel without preference, one who waits, one who comes.
+    assert "prefer" in left
+    assert len(left) <= 6, left
+    # What is printed fails when it is run, and does not with a right model.
+    text = json.dumps(a.smallest)
+    assert f"--program '{text}'" in out
+    assert a.run("none", "--program", text)[0] == attack.MISMATCH
+    right = attack.Attack()
+    assert right.run("none", "--program", text)[0] == 0
+
+
+def test_a_crash_is_found(monkeypatch, capsys):
+    """A worker that dies is told from one that finds a difference."""
+    a = attack.Attack()
+    kill = "import os, signal; os.kill(os.getpid(), signal.SIGKILL)"
+    monkeypatch.setattr(
+        a, "command", lambda *args: [sys.executable, "-c", kill]
+    )
+    monkeypatch.setattr(attack.shrink, "shrink", lambda p, fails: p)
+    assert not a.batch("none", 5, 3)
+    assert "seed 5, exit status -9" in capsys.readouterr().out
+
+
+def test_programs_are_data():
+    program = programs.random_program(1)
+    assert json.loads(json.dumps(program)) == program
+    assert program == programs.random_program(1)
+
+
+def test_every_operation_is_made_and_works():
+    """None of them only ever fails."""
+    made, worked = set(), set()
+    errors = {*programs.RAISED, "RuntimeError", "ValueError"}
+    for seed in range(150):
+        log, _ = by_model.expected(programs.random_program(seed))
+        for _, what, outcome, _ in log:
+            made.add(what)
+            if not (isinstance(outcome, list) and outcome[0] in errors):
+                worked.add(what)
+    names = set(programs.WEIGHTS) | set(programs.NESTING)
+    assert names - made == set()
+    assert names - worked == {"raise"}
+
+
+@pytest.mark.parametrize("name", shapes.SHAPES)
+def test_shape_calls_once(name):
+    calls = []
+    shapes.SHAPES[name](lambda: calls.append(1))
+    assert calls == [1]
+    with pytest.raises(KeyError):
+        shapes.SHAPES[name](lambda: {}["missing"])

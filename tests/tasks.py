@@ -1,0 +1,49 @@
+"""What tests of several folders do with tasklets."""
+
+import threading
+
+import stackless
+
+
+def through_c(function, *args):
+    """Call `function` with a C frame between it and the caller."""
+    return next(map(lambda _: function(*args), (None,)))
+
+
+def spawn(function, *args, **kwargs):
+    return stackless.tasklet(function)(*args, **kwargs)
+
+
+def pause():
+    """Leave the ring. No argument would store the tasklet in itself."""
+    return stackless.schedule_remove(None)
+
+
+def asleep(n, function=through_c, *args):
+    """n tasklets that wait on a C stack each, unless `function` does not."""
+    tasks = [spawn(function, pause, *args) for _ in range(n)]
+    stackless.run()
+    return tasks
+
+
+def wake(tasks):
+    for task in tasks:
+        task.insert()
+    stackless.run()
+
+
+def in_thread(function, *args):
+    """Call it in a thread; what it raises is raised here."""
+    errors = []
+
+    def work():
+        try:
+            function(*args)
+        except BaseException as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    if errors:
+        raise errors[0]
