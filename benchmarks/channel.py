@@ -1,53 +1,75 @@
 """What does it cost to hand over one object?
 
-A sender and a receiver, one message after the other, each of which needs the
-other one to run.  Beside it: the same with two greenlets (a switch there and
-one back), with a generator, with asyncio's queue, and with two threads.
+A receiver that waits and a sender that sends in a loop: each message needs a
+switch there and one back.  Beside it: the same with two greenlets, with a
+generator, with the channels and queues of others that hold as little as they
+can, and with two threads.
+
+Then send() and receive() that need no switch: the partners are blocked
+already, and the channel prefers whoever calls.
 """
 
+import functools
 import itertools
 import queue
 import sys
 import threading
 
 import _bench
-import stackless
+import _peers
 
 QUESTION = "What does it cost to hand over one object?"
-UNIT = "ns"
-OURS = "stackless: send() and receive()"
-
-greenlet = _bench.optional("greenlet")
 
 
-def stackless_pair(times, receiver):
-    channel = stackless.channel()
+def by_channel(column, times):
+    """With whatever has channels."""
+    def sender(send):
+        for _ in itertools.repeat(None, times):
+            send(None)
+
+    def receiver(receive):
+        for _ in itertools.repeat(None, times):
+            receive()
+        received.append(times)
+
+    def main():
+        channel = kit.channel()
+        kit.spawn(receiver, channel.receive)
+        sender(channel.send)
+
+    kit, received = _peers.kit(column), []
+    cost = _bench.nanoseconds(lambda: kit.run(main), times)
+    if column == "stackless":  # others may have one message under way
+        _bench.check(received, [times])
+    return cost
+
+
+def by_for(times):
+    import stackless
+
+    def receiver():
+        left = times
+        for _ in channel:
+            left -= 1
+            if not left:
+                break
 
     def sender():
         send = channel.send
         for _ in itertools.repeat(None, times):
             send(None)
 
-    stackless.tasklet(receiver)(channel, times)
+    channel = stackless.channel()
+    stackless.tasklet(receiver)()
     stackless.tasklet(sender)()
-    return _bench.nanoseconds(stackless.run, times)
-
-
-def by_receive(channel, times):
-    receive = channel.receive
-    for _ in itertools.repeat(None, times):
-        receive()
-
-
-def by_for(channel, times):
-    left = times
-    for _ in channel:
-        left -= 1
-        if not left:
-            break
+    cost = _bench.nanoseconds(stackless.run, times)
+    _bench.check(channel.balance, 0)
+    return cost
 
 
 def by_greenlet(times):
+    import greenlet
+
     def receiver(_):
         switch = sender.switch
         for _ in itertools.repeat(None, times):
@@ -82,21 +104,28 @@ def by_generator(times):
     return _bench.nanoseconds(work, times)
 
 
-def by_asyncio(times):
+def by_asyncio(column, times):
     import asyncio
 
     async def receiver(channel):
         for _ in itertools.repeat(None, times):
             await channel.get()
 
-    async def work():
-        channel = asyncio.Queue(1)
+    async def work(channel):
         other = asyncio.create_task(receiver(channel))
         for _ in itertools.repeat(None, times):
             await channel.put(None)
         await other
 
-    return _bench.nanoseconds(lambda: asyncio.run(work()), times)
+    async def main():
+        import time
+
+        channel = asyncio.Queue(1)
+        begun = time.perf_counter_ns()
+        await work(channel)
+        return (time.perf_counter_ns() - begun) / times
+
+    return _peers.run_async(column, main)
 
 
 def by_threads(times):
@@ -117,20 +146,89 @@ def by_threads(times):
     return _bench.nanoseconds(work, times)
 
 
-def cases(quick):
+def by_goroutines(times):
+    cost, received = _peers.go("channel", times)
+    _bench.check(received, times)
+    return cost
+
+
+def calls(times):
+    def empty():
+        pass
+
+    def work():
+        for _ in itertools.repeat(None, times):
+            empty()
+
+    return _bench.nanoseconds(work, times)
+
+
+def without_switch(name, times):
+    """send() or receive() while the others are blocked and ready."""
+    import stackless
+
+    channel = stackless.channel()
+    if name == "send":
+        there, here = channel.receive, functools.partial(channel.send, None)
+    else:
+        there, here = functools.partial(channel.send, None), channel.receive
+    for _ in itertools.repeat(None, times):
+        stackless.tasklet(there)()
+    stackless.run()
+    channel.preference = 1 if name == "send" else -1
+
+    def sends():
+        send = channel.send
+        for _ in itertools.repeat(None, times):
+            send(None)
+
+    def receives():
+        receive = channel.receive
+        for _ in itertools.repeat(None, times):
+            receive()
+
+    def work():
+        costs.append(_bench.nanoseconds(
+            sends if name == "send" else receives, times))
+        _bench.check(stackless.getruncount(), times + 1)
+
+    costs = []
+    stackless.tasklet(work)()
+    stackless.run()
+    return costs[0]
+
+
+def rows(quick):
     times = 5_000 if quick else 20_000
-    found = {
-        OURS: lambda: stackless_pair(times, by_receive),
-        "stackless: for value in channel":
-            lambda: stackless_pair(times, by_for),
-        "generator.send()": lambda: by_generator(times),
-        "asyncio.Queue(1)": lambda: by_asyncio(times // 20),
-        "two threads, queue.SimpleQueue": lambda: by_threads(times // 50),
-    }
-    if greenlet:
-        found["greenlet: switch() there and back"] = (
-            lambda: by_greenlet(times))
-    return found
+    few = 1_000 if quick else 5_000
+    at = functools.partial
+    return [
+        _bench.Row("channel: a message, receiver waits", {
+            "stackless": at(by_channel, "stackless", times),
+            "call": at(calls, times),
+            "generator": at(by_generator, times),
+            "greenlet": at(by_greenlet, times),
+            "gevent": at(by_channel, "gevent", times // 10),
+            "eventlet": at(by_channel, "eventlet", times // 10),
+            "asyncio": at(by_asyncio, "asyncio", times // 20),
+            "uvloop": at(by_asyncio, "uvloop", times // 20),
+            "thread": at(by_threads, times // 50),
+            "go": at(by_goroutines, times * 10),
+        }, (_bench.at_most(4.5, "call"), _bench.faster(10, "gevent"),
+            _bench.faster(40, "asyncio"), _bench.faster(2, "go"))),
+        _bench.Row("channel: a message, received by for", {
+            "stackless": at(by_for, times),
+            "call": at(calls, times),
+        }),
+        _bench.Row("channel: send() that need not switch", {
+            "stackless": at(without_switch, "send", few),
+            "call": at(calls, few),
+        }, (_bench.at_most(2, "call"),)),
+        _bench.Row("channel: receive() that need not switch", {
+            "stackless": at(without_switch, "receive", few),
+            "call": at(calls, few),
+        }, (_bench.at_most(2, "call"),)),
+    ]
 
 
 if __name__ == "__main__":

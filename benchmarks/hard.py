@@ -1,67 +1,45 @@
 """What does a switch cost in the middle of C code?
 
-100 tasklets call schedule() from the key function of sorted(), so that each
-has a C stack that must be kept.  greenlet does the same for every switch.
+Tasklets call schedule() from the key function of max(), so that each has a C
+stack that must be kept.  greenlet does the same for every switch.  Beyond a
+thousand and some C stacks are kept in the heap by turns.
 """
 
+import functools
+import itertools
 import sys
 
 import _bench
-import stackless
+import _rings
 
-QUESTION = "What does a switch cost in the middle of C code (sorted)?"
-UNIT = "ns"
-OURS = "stackless.schedule() in sorted()"
-MANY = 100
-
-greenlet = _bench.optional("greenlet")
+QUESTION = "What does a switch cost in the middle of C code?"
+RINGS = ((10, 500, 0.8), (1_000, 10, 0.8), (30_000, 3, 1.0))
 
 
-def sort(function, times):
-    sorted(range(times), key=lambda _: function())
-
-
-def by_stackless(times):
-    before = stackless.get_stats()["hard_switches"]
-    for _ in range(MANY):
-        # 0: without it the tasklets themselves would be compared.
-        stackless.tasklet(sort)(lambda: stackless.schedule(0), times // MANY)
-    cost = _bench.nanoseconds(stackless.run, times)
-    if stackless.get_stats()["hard_switches"] - before < times:
-        raise RuntimeError("these switches were not hard")
-    return cost
-
-
-def by_greenlet(times):
-    def member(index):
-        follower = ring[(index + 1) % MANY]
-        main.switch()  # all are ready before the first one begins
-        sort(lambda: follower.switch(0) or 0, times // MANY)
-
-    main = greenlet.getcurrent()
-    ring = [greenlet.greenlet(member) for _ in range(MANY)]
-    for index, each in enumerate(ring):
-        each.switch(index)
-    return _bench.nanoseconds(ring[0].switch, times)
-
-
-def by_calls(times):
+def calls_in_c(times):
     def empty():
         return 0
 
-    return _bench.nanoseconds(
-        lambda: sort(lambda: empty(), times), times)
+    def work():
+        max(itertools.repeat(0, times), key=lambda _: empty())
+
+    return _bench.nanoseconds(work, times)
 
 
-def cases(quick):
-    times = 5_000 if quick else 20_000
-    found = {
-        OURS: lambda: by_stackless(times),
-        "an empty call in sorted()": lambda: by_calls(times),
-    }
-    if greenlet:
-        found["greenlet.switch() in sorted()"] = lambda: by_greenlet(times)
-    return found
+def row(count, laps, limit):
+    return _bench.Row(f"schedule() inside max(), {count:,} tasklets", {
+        "stackless": functools.partial(
+            _rings.tasklets, count, laps, hard=True),
+        "call": functools.partial(calls_in_c, 10_000),
+        "greenlet": functools.partial(
+            _rings.greenlets, count, laps, hard=True),
+    }, (_bench.at_most(limit, "greenlet"),), alone=count > 1_000)
+
+
+def rows(quick):
+    return [row(count // 10 if quick and count > 1_000 else count,
+                laps if quick else 4 * laps, limit)
+            for count, laps, limit in RINGS]
 
 
 if __name__ == "__main__":

@@ -1,75 +1,100 @@
 """How many bytes does a blocked tasklet take?
 
 The growth of the resident set while many are made and blocked, in a fresh
-process for each case; directly below the bottom frame, and 20 frames deeper.
+process for each case; in their bottom frame, and in the twentieth from there.
 """
 
+import functools
 import os
 import subprocess
 import sys
+import threading
 
 import _bench
+import _peers
 
 QUESTION = "How many bytes does a blocked one take?"
-UNIT = "bytes"
-OURS = "stackless tasklet"
-TARGETS = [(OURS, 1_200, 1.00)]
 ROUNDS = 3
 DEEP = 20
 
 
+# --- the children: generators, of which the second phase is measured --------
+
 def descend(depth, function):
-    if depth:
+    """Call the function in the depth-th frame from here."""
+    if depth > 1:
         return descend(depth - 1, function)
     return function()
 
 
 async def descend_async(depth, event):
-    if depth:
+    if depth > 1:
         return await descend_async(depth - 1, event)
     return await event.wait()
+
+
+def descend_generator(depth):
+    if depth > 1:
+        yield from descend_generator(depth - 1)
+    yield
 
 
 def make_stackless(count, depth):
     import stackless
 
     channel = stackless.channel()
-    if depth:
-        def body():
-            descend(depth - 1, channel.receive)
-    else:
-        def body():
-            channel.receive()
     yield
     for _ in range(count):
-        stackless.tasklet(body)()
+        stackless.tasklet(descend)(depth, channel.receive)
     stackless.run()
-    assert channel.balance == -count
+    _bench.check(channel.balance, -count)
     yield
     for _ in range(count):
         channel.send(None)
+    stackless.run()
+    _bench.check(stackless.get_stats()["tasklets"], 1)
 
 
 def make_greenlet(count, depth):
     import greenlet
 
     main = greenlet.getcurrent()
-    if depth:
-        def body():
-            descend(depth - 1, main.switch)
-    else:
-        def body():
-            main.switch()
     yield
-    kept = [greenlet.greenlet(body) for _ in range(count)]
+    kept = [greenlet.greenlet(descend) for _ in range(count)]
     for each in kept:
-        each.switch()
+        each.switch(depth, main.switch)
     yield
     for each in kept:
         each.switch()
+    _bench.check(sum(not each.dead for each in kept), 0)
 
 
-def make_asyncio(count, depth):
+def make_gevent(count, depth):
+    import gevent
+    import gevent.event
+
+    event = gevent.event.Event()
+    yield
+    kept = [gevent.spawn(descend, depth, event.wait) for _ in range(count)]
+    gevent.sleep(0)
+    yield
+    event.set()
+    gevent.joinall(kept)
+
+
+def make_eventlet(count, depth):
+    eventlet = _peers.import_eventlet()
+    event = eventlet.event.Event()
+    yield
+    kept = [eventlet.spawn(descend, depth, event.wait) for _ in range(count)]
+    eventlet.sleep(0)
+    yield
+    event.send()
+    for each in kept:
+        each.wait()
+
+
+def make_asyncio(count, depth, loop=None):
     import asyncio
 
     async def make():
@@ -83,11 +108,38 @@ def make_asyncio(count, depth):
         for each in kept:
             await each
 
-    loop, event = asyncio.new_event_loop(), asyncio.Event()
+    loop, event = loop or asyncio.new_event_loop(), asyncio.Event()
     yield
     kept = loop.run_until_complete(make())
     yield
     loop.run_until_complete(wake(kept))
+
+
+def make_uvloop(count, depth):
+    import uvloop
+
+    return make_asyncio(count, depth, uvloop.new_event_loop())
+
+
+def make_generator(count, depth):
+    yield
+    kept = [descend_generator(depth) for _ in range(count)]
+    for each in kept:
+        next(each)
+    yield
+
+
+def make_thread(count, depth):
+    event = threading.Event()
+    yield
+    kept = [threading.Thread(target=descend, args=(depth, event.wait))
+            for _ in range(count)]
+    for each in kept:
+        each.start()
+    yield
+    event.set()
+    for each in kept:
+        each.join()
 
 
 def resident():
@@ -102,31 +154,44 @@ def child(name, count, depth):
     next(phases)
     before = resident()
     next(phases)
-    print((resident() - before) / count)
+    print((resident() - before) / count, flush=True)
     next(phases, None)
 
 
-def in_child(name, count, depth):
-    command = [sys.executable, os.path.abspath(__file__), "--child",
-               name, str(count), str(depth)]
+# --- the parent -------------------------------------------------------------
+
+def in_child(column, count, depth):
+    if column == "go":
+        return _peers.go("memory", count, depth)[0]
+    command = [sys.executable, __file__, "--child", column, str(count),
+               str(depth)]
     return float(subprocess.check_output(command))
 
 
-def cases(quick):
-    count = 1_000 if quick else 100_000
-    found = {
-        OURS: lambda: in_child("stackless", count, 0),
-        f"stackless tasklet, {DEEP} frames deep":
-            lambda: in_child("stackless", count, DEEP),
-        "asyncio task": lambda: in_child("asyncio", count, 0),
-        f"asyncio task, {DEEP} frames deep":
-            lambda: in_child("asyncio", count // 2, DEEP),
-    }
-    if _bench.optional("greenlet"):
-        found["greenlet"] = lambda: in_child("greenlet", count // 10, 0)
-        found[f"greenlet, {DEEP} frames deep"] = (
-            lambda: in_child("greenlet", count // 10, DEEP))
-    return found
+def row(what, counts, depth, limit, rounds):
+    return _bench.Row(
+        what, {column: functools.partial(in_child, column, count, depth)
+               for column, count in counts.items()},
+        (_bench.at_most(limit),), unit="bytes", rounds=rounds)
+
+
+def rows(quick):
+    many = 2_000 if quick else 100_000
+    few = 200 if quick else 10_000
+    million = 20_000 if quick else 1_000_000
+    counts = {"stackless": many, "generator": many, "greenlet": few,
+              "gevent": few, "eventlet": few, "asyncio": many, "uvloop": many,
+              "thread": few // 10, "go": many}
+    rounds = 1 if quick else ROUNDS
+    return [
+        row("memory of a blocked one", counts, 1, 700, rounds),
+        row(f"memory of a blocked one, {DEEP} frames deep",
+            {column: count // 2 for column, count in counts.items()},
+            DEEP, 6_000, rounds),
+        row(f"memory of each of {million:,}",
+            {column: million for column in (
+                "stackless", "generator", "asyncio", "go")}, 1, 800, rounds),
+    ]
 
 
 if __name__ == "__main__":

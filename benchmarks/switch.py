@@ -1,104 +1,75 @@
 """What does it cost to let the next tasklet run?
 
-100 tasklets call schedule() in turn, directly below their bottom frame or 20
-frames deeper.  Beside it: greenlets that switch in a ring, generators that
-are resumed one after the other, and an empty call in the same loop.
+100 tasklets call schedule() in turn, in their bottom frame or in the 20th; at
+whatever depth that is dearest, since frames come in chunks of memory; and the
+main tasklet of a program that was started by python -m
+stackless takes turns with another one.
 """
 
-import itertools
+import functools
 import sys
 
 import _bench
-import stackless
+import _rings
 
-QUESTION = "What does it cost to let the next one of 100 run?"
-UNIT = "ns"
-OURS = "stackless.schedule()"
-TARGETS = [(OURS, "greenlet.switch()", 0.40)]
+QUESTION = "What does it cost to let the next one run?"
 MANY = 100
-
-greenlet = _bench.optional("greenlet")
-
-
-def deep(depth, function, argument):
-    """Call the function from 'depth' frames below."""
-    if depth:
-        return deep(depth - 1, function, argument)
-    return function(argument)
+DEEP = 20
+DEEPEST = 40  # the edges of several chunks of frames
+RING = f"schedule() between {MANY} tasklets"
+# Python 3.11 calls and switches at another price than later ones.
+TIMES = 5.5 if sys.version_info < (3, 12) else 7
 
 
-def spin(function, times):
-    for _ in itertools.repeat(None, times):
-        function()
+def dearest_depth(laps):
+    """The worst of all depths."""
+    return max(_rings.tasklets(MANY, laps, depth)
+               for depth in range(1, DEEPEST + 1))
 
 
-def by_calls(times):
-    def empty():
-        pass
+def main_and_another(times):
+    """Half of these switches leave main, half of them enter it."""
+    import stackless
 
-    return _bench.nanoseconds(lambda: spin(empty, times), times)
-
-
-def by_stackless(times, depth):
-    def member(times):
-        spin(stackless.schedule, times)
-
-    before = stackless.get_stats()["hard_switches"]
-    for _ in range(MANY):
-        stackless.tasklet(deep)(depth, member, times // MANY)
-    cost = _bench.nanoseconds(stackless.run, times)
-    # Starting and ending may be hard; what is measured here may not.
-    if stackless.get_stats()["hard_switches"] - before > 2 * MANY:
-        raise RuntimeError("these switches were not soft")
+    stackless.tasklet(_rings.spin)(stackless.schedule, times)
+    cost = _bench.nanoseconds(
+        lambda: _rings.spin(stackless.schedule, times), 2 * times)
+    stackless.run()
     return cost
 
 
-def by_greenlet(times, depth):
-    def member(index):
-        follower = ring[(index + 1) % MANY]
-        main.switch()  # all are ready before the first one begins
-        spin(follower.switch, times // MANY)
-
-    main = greenlet.getcurrent()
-    ring = [greenlet.greenlet(deep) for _ in range(MANY)]
-    for index, each in enumerate(ring):
-        each.switch(depth, member, index)
-    # The first one is the first to have done its share, and returns to us.
-    return _bench.nanoseconds(ring[0].switch, times)
-
-
-def by_generators(times):
-    def body():
-        while True:
-            yield
-
-    ring = [body() for _ in range(MANY)]
-    for each in ring:
-        next(each)
-    sends = [each.send for each in ring]
-
-    def work():
-        for _ in itertools.repeat(None, times // MANY):
-            for send in sends:
-                send(None)
-
-    return _bench.nanoseconds(work, times)
-
-
-def cases(quick):
-    times = 10_000 if quick else 50_000
-    found = {
-        OURS: lambda: by_stackless(times, 0),
-        "stackless.schedule(), 20 frames deep":
-            lambda: by_stackless(times, 20),
-        "an empty Python call": lambda: by_calls(times),
-        "generator.send()": lambda: by_generators(times),
-    }
-    if greenlet:
-        found["greenlet.switch()"] = lambda: by_greenlet(times, 0)
-        found["greenlet.switch(), 20 frames deep"] = (
-            lambda: by_greenlet(times, 20))
-    return found
+def rows(quick):
+    laps = 50 if quick else 500
+    at = functools.partial
+    return [
+        _bench.Row(RING, {
+            "stackless": at(_rings.tasklets, MANY, laps),
+            "call": at(_rings.calls, MANY * laps),
+            "generator": at(_rings.generators, MANY, laps),
+            "greenlet": at(_rings.greenlets, MANY, laps),
+            "gevent": at(_rings.gevents, MANY, laps // 10),
+            "eventlet": at(_rings.eventlets, MANY, laps // 10),
+            "asyncio": at(_rings.tasks, "asyncio", MANY, laps // 10),
+            "uvloop": at(_rings.tasks, "uvloop", MANY, laps // 10),
+            "go": at(_rings.goroutines, MANY, laps * 4),
+        }, (_bench.at_most(2.0, "call"), _bench.faster(TIMES, "greenlet"))),
+        _bench.Row(f"the same, {DEEP} frames deep", {
+            "stackless": at(_rings.tasklets, MANY, laps, DEEP),
+            "generator": at(_rings.generators, MANY, laps // 10, DEEP),
+            "greenlet": at(_rings.greenlets, MANY, laps, DEEP),
+            "gevent": at(_rings.gevents, MANY, laps // 10, DEEP),
+            "eventlet": at(_rings.eventlets, MANY, laps // 10, DEEP),
+            "asyncio": at(_rings.tasks, "asyncio", MANY, laps // 10, DEEP),
+            "uvloop": at(_rings.tasks, "uvloop", MANY, laps // 10, DEEP),
+        }, (_bench.at_most(1.1, "stackless", RING, "1 deep"),)),
+        _bench.Row(f"the dearest of 1 to {DEEPEST} frames deep", {
+            "stackless": at(dearest_depth, laps // 10),
+        }, (_bench.at_most(1.2, "stackless", RING, "1 deep"),)),
+        _bench.Row("main and another, python -m stackless", {
+            "stackless": at(main_and_another, 10 * laps),
+        }, (_bench.at_most(1.1, "stackless", RING, "the first"),),
+            options=("-m", "stackless")),
+    ]
 
 
 if __name__ == "__main__":
