@@ -20,9 +20,20 @@ DEEP = 20
 
 # --- the children: generators, of which the second phase is measured --------
 
+def descender(depth, function):
+    """What calls the function in its depth-th frame; without arguments of its
+    own, so that nothing but frames is measured."""
+    def first():
+        return descend(depth, function)
+
+    def only():
+        return function()
+
+    return first if depth > 1 else only
+
+
 def descend(depth, function):
-    """Call the function in the depth-th frame from here."""
-    if depth > 1:
+    if depth > 2:
         return descend(depth - 1, function)
     return function()
 
@@ -43,9 +54,10 @@ def make_stackless(count, depth):
     import stackless
 
     channel = stackless.channel()
+    body = descender(depth, channel.receive)
     yield
     for _ in range(count):
-        stackless.tasklet(descend)(depth, channel.receive)
+        stackless.tasklet(body)()
     stackless.run()
     _bench.check(channel.balance, -count)
     yield
@@ -58,11 +70,11 @@ def make_stackless(count, depth):
 def make_greenlet(count, depth):
     import greenlet
 
-    main = greenlet.getcurrent()
+    body = descender(depth, greenlet.getcurrent().switch)
     yield
-    kept = [greenlet.greenlet(descend) for _ in range(count)]
+    kept = [greenlet.greenlet(body) for _ in range(count)]
     for each in kept:
-        each.switch(depth, main.switch)
+        each.switch()
     yield
     for each in kept:
         each.switch()
@@ -74,8 +86,9 @@ def make_gevent(count, depth):
     import gevent.event
 
     event = gevent.event.Event()
+    body = descender(depth, event.wait)
     yield
-    kept = [gevent.spawn(descend, depth, event.wait) for _ in range(count)]
+    kept = [gevent.spawn(body) for _ in range(count)]
     gevent.sleep(0)
     yield
     event.set()
@@ -85,8 +98,9 @@ def make_gevent(count, depth):
 def make_eventlet(count, depth):
     eventlet = _peers.import_eventlet()
     event = eventlet.event.Event()
+    body = descender(depth, event.wait)
     yield
-    kept = [eventlet.spawn(descend, depth, event.wait) for _ in range(count)]
+    kept = [eventlet.spawn(body) for _ in range(count)]
     eventlet.sleep(0)
     yield
     event.send()
@@ -131,9 +145,9 @@ def make_generator(count, depth):
 
 def make_thread(count, depth):
     event = threading.Event()
+    body = descender(depth, event.wait)
     yield
-    kept = [threading.Thread(target=descend, args=(depth, event.wait))
-            for _ in range(count)]
+    kept = [threading.Thread(target=body) for _ in range(count)]
     for each in kept:
         each.start()
     yield

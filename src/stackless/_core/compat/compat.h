@@ -55,7 +55,7 @@ typedef struct {
    tasklet is suspended; references are then owned by this struct. */
 typedef struct {
     _PyStackChunk *chunk;
-    PyObject **top, **limit;
+    PyObject **top;
     _PyErr_StackItem *exc_info;
     PyObject *context;
     slp_extras *extras; /* NULL: all of it as in a fresh thread */
@@ -106,7 +106,6 @@ slp_pystate_stash(PyThreadState *ts, slp_pystate *s)
 {
     s->chunk = ts->datastack_chunk;
     s->top = ts->datastack_top;
-    s->limit = ts->datastack_limit;
     s->exc_info = ts->exc_info;
     s->depth = SLP_DEPTH_LIMIT(ts) - SLP_DEPTH_LEFT(ts) + s->excess;
     s->context = ts->context;
@@ -124,7 +123,6 @@ slp_pystate_pop(slp_pystate *s, slp_frame *frame)
         chunk = chunk->previous;
         s->chunk = chunk;
         s->top = &chunk->data[chunk->top];
-        s->limit = (PyObject **)((char *)chunk + chunk->size);
     }
     else {
         s->top = (PyObject **)frame;
@@ -135,9 +133,11 @@ slp_pystate_pop(slp_pystate *s, slp_frame *frame)
 static inline void
 slp_pystate_install(PyThreadState *ts, slp_pystate *s)
 {
-    ts->datastack_chunk = s->chunk;
+    _PyStackChunk *chunk = s->chunk; /* NULL: a thread without frames */
+    ts->datastack_chunk = chunk;
     ts->datastack_top = s->top;
-    ts->datastack_limit = s->limit;
+    ts->datastack_limit = chunk ? (PyObject **)((char *)chunk + chunk->size)
+                                : NULL;
     ts->exc_info = s->exc_info;
     slp_depth_install(ts, s);
     if (ts->context != s->context) {
@@ -264,6 +264,9 @@ SLP_INTERNAL bool slp_evaluator_installed(PyThreadState *ts);
 
 /* Let the finaliser of an object run again. */
 SLP_INTERNAL void slp_gc_unfinalize(PyObject *op);
+/* The memory of an object that was deallocated, but not freed, is used again:
+   tracked, with one reference. */
+SLP_INTERNAL void slp_gc_reuse(PyObject *op);
 static inline bool
 slp_gc_collecting(PyThreadState *ts)
 {

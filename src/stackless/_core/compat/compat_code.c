@@ -466,8 +466,7 @@ slp_point_push(PyThreadState *ts, slp_pystate *s, slp_frame *top,
     }
     s->top = (PyObject **)f + FRAME_SPECIALS_SIZE + code->co_nlocalsplus
              + code->co_stacksize;
-    s->limit = (PyObject **)((char *)chunk + chunk->size);
-    assert(s->top <= s->limit);
+    assert(s->top <= (PyObject **)((char *)chunk + chunk->size));
     s->depth++;
     return f;
 }

@@ -107,7 +107,6 @@ slp_pystate_fresh(slp_pystate *s, _PyStackChunk *chunk,
 {
     s->chunk = chunk;
     s->top = (PyObject **)&chunk->data[1]; /* data[0] keeps it a root */
-    s->limit = (PyObject **)((char *)chunk + chunk->size);
     s->exc_info = exc_info;
     s->depth = 0;
     s->excess = 0;

@@ -734,3 +734,11 @@ slp_gc_unfinalize(PyObject *op)
     PyGC_Head *gc = _Py_AS_GC(op);
     gc->_gc_prev &= ~(uintptr_t)_PyGC_PREV_MASK_FINALIZED;
 }
+
+void
+slp_gc_reuse(PyObject *op)
+{
+    _Py_AS_GC(op)->_gc_prev = 0;
+    _Py_NewReference(op);
+    PyObject_GC_Track(op);
+}

@@ -143,9 +143,8 @@ check_words(slp_task *t)
         CHECK(t, t->py.extras == NULL && t->py.excess == 0);
     }
     else {
-        CHECK(t, t->py.top >= &chunk->data[0] && t->py.top <= t->py.limit);
-        /* A chunk that CPython uses again may be larger than asked for. */
-        CHECK(t, (char *)t->py.limit <= (char *)chunk + chunk->size);
+        CHECK(t, t->py.top >= &chunk->data[0]);
+        CHECK(t, (char *)t->py.top <= (char *)chunk + chunk->size);
     }
     if (t->is_main) {
         return;

@@ -805,14 +805,15 @@ dispatch_op(slp_thread *st, uintptr_t sp)
 {
     PyThreadState *ts = st->ts;
     slp_carrier *c = st->running;
-    c->sp = sp;
     slp_pop_settle(ts, st->head);
     if (c->dispatcher == NULL) {
+        c->sp = sp;
         c->dispatcher = SLP_FRAME(ts);
         slp_pystate_stash(ts, &c->idle);
         c->idle.context = NULL;
+        slp_quick_update(st);
     }
-    slp_quick_update(st);
+    SLP_ASSERT(c->sp == sp);
     if (st->job == NULL) {
         st->job = end_current(st);
     }

@@ -25,7 +25,7 @@ typedef struct {
 
 /* Make it as good as new.  Destructors of what it held may bind it again, so
    they run when nobody looks at it any more. */
-static belongings
+static inline belongings
 strip(slp_task *t)
 {
     belongings b = {
@@ -45,7 +45,7 @@ strip(slp_task *t)
     return b;
 }
 
-static void
+static inline void
 release(belongings b)
 {
     for (size_t i = 0; i < Py_ARRAY_LENGTH(b.held); i++) {
@@ -65,8 +65,9 @@ slp_release(slp_thread *st)
         slp_task *t = st->dropped;
         st->dropped = t->next;
         t->next = NULL;
-        if (t->life == SLP_UNBOUND) {
-            release(strip(t));
+        if (t->life == SLP_UNBOUND
+            && (Py_REFCNT(t) > 1 || !Py_IS_TYPE(t, st->state->tasklet_type))) {
+            release(strip(t)); /* else that is done where t goes */
         }
         Py_DECREF(t);
     }
@@ -114,25 +115,25 @@ slp_task_discard(slp_task *t)
     if (t->watchdog) {
         leave_watchdogs(t);
     }
-    bool frames = t->life == SLP_STARTED && top != NULL;
+    t->top = t->bottom = NULL;
+    if (t->life != SLP_STARTED || top == NULL) {
+        t->life = SLP_UNBOUND;
+        release(strip(t));
+        return 0;
+    }
     slp_pystate py = t->py;
     _PyStackChunk *root = t->chunk;
     if (t->popped && t->thread != NULL) {
         slp_pop_settle(t->thread->ts, t->thread->head);
     }
     t->life = SLP_UNBOUND;
-    t->top = t->bottom = NULL;
-    if (frames) {
-        t->chunk = NULL;
-        t->py.extras = NULL;
-    }
+    t->chunk = NULL;
+    t->py.extras = NULL;
     belongings b = strip(t);
-    if (frames) {
-        slp_frames_drop(top, bottom);
-        slp_chunks_drop(py.chunk, root);
-        slp_chunk_free(root);
-        slp_extras_drop(slp_ts(), &py);
-    }
+    slp_frames_drop(top, bottom);
+    slp_chunks_drop(py.chunk, root);
+    slp_chunk_free(root);
+    slp_extras_drop(slp_ts(), &py);
     release(b);
     return 0;
 }

@@ -132,6 +132,11 @@ slp_state_traverse(slp_state *s, visitproc visit, void *arg)
 void
 slp_state_clear(slp_state *s)
 {
+    slp_task *t;
+    while ((t = s->spare) != NULL) {
+        s->spare = t->next;
+        s->tasklet_type->tp_free(t);
+    }
     FOR_ALL_OBJECTS(s, Py_CLEAR);
 }
 

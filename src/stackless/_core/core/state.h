@@ -34,7 +34,9 @@ struct slp_state {
     bool quick_possible; /* wanted and proved: see quick.c */
     bool finalizing;     /* interpreter exit: nothing is switched any more */
 
-    slp_task all; /* head of the list of all tasklets; not an object */
+    slp_task all;    /* head of the list of all tasklets; not an object */
+    slp_task *spare; /* memory for the next ones: see task_alloc() */
+    int spare_count;
     Py_ssize_t task_count;
     uint64_t task_serial;
     slp_thread *threads;

@@ -55,6 +55,7 @@ typedef struct slp_task {
     PyObject *name;       /* str, or NULL: made of the serial */
     PyCodeObject *origin; /* where it was made, or NULL */
     PyObject *weakrefs;
+    vectorcallfunc vectorcall; /* of t(...), or NULL */
     uint64_t serial;
     int origin_lasti;
     unsigned char life;  /* slp_life */

@@ -23,16 +23,50 @@ is_current(slp_task *t)
 
 /* ---- life ---------------------------------------------------------------- */
 
-static PyObject *
-tasklet_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
-            PyObject *Py_UNUSED(kwargs))
+/* The memory of some plain tasklets that have gone is kept for the next ones;
+   not where memory errors are looked for. */
+#if defined(SLP_CHECK) || defined(Py_DEBUG)
+#    define MAX_SPARE 0
+#else
+#    define MAX_SPARE 256
+#endif
+
+/* Zeroed but for its head. */
+static slp_task *
+task_alloc(slp_state *s, PyTypeObject *type)
 {
-    slp_thread *st = slp_thread_get();
-    if (st == NULL) {
-        return NULL;
+    slp_task *t = s->spare;
+    if (t == NULL || type != s->tasklet_type) {
+        return (slp_task *)type->tp_alloc(type, 0);
     }
+    s->spare = t->next;
+    s->spare_count--;
+    memset((char *)t + sizeof(PyObject), 0, sizeof(*t) - sizeof(PyObject));
+    Py_INCREF(type);
+    slp_gc_reuse((PyObject *)t);
+    return t;
+}
+
+static void
+task_free(slp_state *s, slp_task *t)
+{
+    PyTypeObject *type = Py_TYPE(t);
+    if (s != NULL && type == s->tasklet_type && s->spare_count < MAX_SPARE) {
+        t->next = s->spare;
+        s->spare = t;
+        s->spare_count++;
+    }
+    else {
+        type->tp_free(t);
+    }
+    Py_DECREF(type);
+}
+
+static slp_task *
+new_task(slp_thread *st, PyTypeObject *type)
+{
     slp_state *s = st->state;
-    slp_task *t = (slp_task *)type->tp_alloc(type, 0);
+    slp_task *t = task_alloc(s, type);
     if (t == NULL) {
         return NULL;
     }
@@ -45,7 +79,15 @@ tasklet_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
     s->task_count++;
     slp_caller(st->ts, &t->origin, &t->origin_lasti);
     Py_XINCREF(t->origin);
-    return (PyObject *)t;
+    return t;
+}
+
+static PyObject *
+tasklet_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
+            PyObject *Py_UNUSED(kwargs))
+{
+    slp_thread *st = slp_thread_get();
+    return st == NULL ? NULL : (PyObject *)new_task(st, type);
 }
 
 /* The tasklet's first frame on its C stack; NULL if there is none yet. */
@@ -118,7 +160,10 @@ tasklet_dealloc(PyObject *self)
     if (again) {
         slp_gc_unfinalize(self);
     }
-    if ((again || type->tp_dealloc == tasklet_dealloc)
+    /* Ours has nothing to do for one that is not suspended. */
+    bool needed = t->life == SLP_STARTED
+                  || type->tp_finalize != tasklet_finalize;
+    if ((again || (needed && type->tp_dealloc == tasklet_dealloc))
         && PyObject_CallFinalizerFromDealloc(self) < 0) {
         return;
     }
@@ -126,7 +171,7 @@ tasklet_dealloc(PyObject *self)
     if (t->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
-    slp_state *s = slp_state_peek();
+    slp_state *s = t->thread ? t->thread->state : slp_state_peek();
     t->all_next->all_prev = t->all_prev;
     t->all_prev->all_next = t->all_next;
     if (s != NULL) {
@@ -138,8 +183,7 @@ tasklet_dealloc(PyObject *self)
     /* else: cannot be killed any more (exit); its C stack stays as it is. */
     Py_CLEAR(t->name);
     Py_CLEAR(t->origin);
-    type->tp_free(self);
-    Py_DECREF(type);
+    task_free(s, t);
 }
 
 /* ---- bind, setup --------------------------------------------------------- */
@@ -375,43 +419,6 @@ tasklet_init(PyObject *self, PyObject *args, PyObject *kwargs)
     return slp_tasklet_bind((slp_task *)self, a[0], a[1], a[2]);
 }
 
-/* tasklet(f) of the type itself, which is how most are made; all else as if this
-   were not here. */
-static PyObject *
-tasklet_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf,
-                   PyObject *kwnames)
-{
-    PyTypeObject *type = (PyTypeObject *)self;
-    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
-    if (n == 1 && kwnames == NULL && type->tp_new == tasklet_new
-        && type->tp_init == tasklet_init && args[0] != Py_None) {
-        PyObject *t = tasklet_new(type, NULL, NULL);
-        if (t != NULL
-            && slp_tasklet_bind((slp_task *)t, args[0], NULL, NULL) < 0) {
-            Py_CLEAR(t);
-        }
-        return t;
-    }
-    PyObject *tuple = PyTuple_New(n), *kwargs = kwnames ? PyDict_New() : NULL;
-    PyObject *r = NULL;
-    for (Py_ssize_t i = 0; tuple && i < n; i++) {
-        PyTuple_SET_ITEM(tuple, i, Py_NewRef(args[i]));
-    }
-    bool ready = tuple != NULL && (kwnames == NULL || kwargs != NULL);
-    for (Py_ssize_t i = 0; ready && kwargs && i < PyTuple_GET_SIZE(kwnames);
-         i++) {
-        ready = PyDict_SetItem(kwargs, PyTuple_GET_ITEM(kwnames, i),
-                               args[n + i])
-                == 0;
-    }
-    if (ready) {
-        r = PyType_Type.tp_call(self, tuple, kwargs);
-    }
-    Py_XDECREF(tuple);
-    Py_XDECREF(kwargs);
-    return r;
-}
-
 PyDoc_STRVAR(setup_doc,
              "setup($self, /, *args, **kwargs)\n--\n\n"
              "Give the bound function its arguments and append the tasklet to "
@@ -426,6 +433,85 @@ tasklet_setup(PyObject *self, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     return Py_NewRef(self);
+}
+
+/* Arguments of a vectorcall as a tuple, and a dict or NULL; -1 on error. */
+static int
+pack(PyObject *const *args, Py_ssize_t n, PyObject *kwnames, PyObject **tuple,
+     PyObject **kwargs)
+{
+    *kwargs = kwnames ? PyDict_New() : NULL;
+    *tuple = PyTuple_New(n);
+    for (Py_ssize_t i = 0; *tuple && i < n; i++) {
+        PyTuple_SET_ITEM(*tuple, i, Py_NewRef(args[i]));
+    }
+    bool done = *tuple != NULL && (kwnames == NULL || *kwargs != NULL);
+    for (Py_ssize_t i = 0; done && kwnames && i < PyTuple_GET_SIZE(kwnames);
+         i++) {
+        done = PyDict_SetItem(*kwargs, PyTuple_GET_ITEM(kwnames, i),
+                              args[n + i])
+               == 0;
+    }
+    if (!done) {
+        Py_CLEAR(*tuple);
+        Py_CLEAR(*kwargs);
+    }
+    return done ? 0 : -1;
+}
+
+/* t(...) */
+static PyObject *
+tasklet_setup_vector(PyObject *self, PyObject *const *args, size_t nargsf,
+                     PyObject *kwnames)
+{
+    PyObject *tuple, *kwargs;
+    if (pack(args, PyVectorcall_NARGS(nargsf), kwnames, &tuple, &kwargs) < 0) {
+        return NULL;
+    }
+    int r = slp_tasklet_setup_call((slp_task *)self, tuple, kwargs);
+    Py_DECREF(tuple);
+    Py_XDECREF(kwargs);
+    return r < 0 ? NULL : Py_NewRef(self);
+}
+
+static slp_task *
+new_bound(PyTypeObject *type, PyObject *func)
+{
+    slp_thread *st = slp_thread_get();
+    slp_task *t = st ? new_task(st, type) : NULL;
+    if (t == NULL) {
+        return NULL;
+    }
+    if (adopt_context(t, st->ts) < 0) {
+        Py_DECREF(t);
+        return NULL;
+    }
+    t->func = Py_NewRef(func);
+    t->life = SLP_BOUND;
+    t->vectorcall = tasklet_setup_vector;
+    return t;
+}
+
+/* tasklet(f) of the type itself, which is how most are made; all else as if this
+   were not here. */
+static PyObject *
+tasklet_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf,
+                   PyObject *kwnames)
+{
+    PyTypeObject *type = (PyTypeObject *)self;
+    Py_ssize_t n = PyVectorcall_NARGS(nargsf);
+    if (n == 1 && kwnames == NULL && type->tp_new == tasklet_new
+        && type->tp_init == tasklet_init && PyCallable_Check(args[0])) {
+        return (PyObject *)new_bound(type, args[0]);
+    }
+    PyObject *tuple, *kwargs;
+    if (pack(args, n, kwnames, &tuple, &kwargs) < 0) {
+        return NULL;
+    }
+    PyObject *r = PyType_Type.tp_call(self, tuple, kwargs);
+    Py_DECREF(tuple);
+    Py_XDECREF(kwargs);
+    return r;
 }
 
 /* ---- methods that never switch ------------------------------------------- */
@@ -647,6 +733,8 @@ SLP_INTERNAL extern PyGetSetDef slp_tasklet_getset[];
 static PyMemberDef tasklet_members[] = {
     {"__weaklistoffset__", T_PYSSIZET, offsetof(slp_task, weakrefs), READONLY,
      NULL},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(slp_task, vectorcall),
+     READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
 
@@ -676,7 +764,8 @@ static PyType_Slot tasklet_slots[] = {
 static PyType_Spec tasklet_spec = {
     .name = "stackless.tasklet",
     .basicsize = sizeof(slp_task),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
+             | Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = tasklet_slots,
 };
 
