@@ -196,7 +196,7 @@ slp_caller(PyThreadState *ts, PyCodeObject **code, int *lasti)
 
 /* ---- the collector ------------------------------------------------------ */
 
-static int
+static inline int
 traverse_frame(slp_frame *f, bool soft, visitproc visit, void *arg)
 {
     /* The collector may subtract only what is counted: a borrowed slot of
@@ -216,13 +216,22 @@ traverse_frame(slp_frame *f, bool soft, visitproc visit, void *arg)
     return 0;
 }
 
+/* Before it clears garbage, the collector has every generator in it closed.
+   That is an error for one that is in the middle of a suspended chain ("is
+   already executing"), and would be reported as unraisable.  So such ones
+   count as closed from the first collection that meets them until the chain
+   runs again. */
 int
 slp_frames_traverse(slp_frame *top, slp_frame *bottom, bool soft,
-                    visitproc visit, void *arg)
+                    bool *guarded, visitproc visit, void *arg)
 {
     for (slp_frame *f = top; f != NULL; f = f->previous) {
-        /* A generator visits its frame itself, also while it runs. */
-        if (slp_frame_is_python(f) && f->owner != FRAME_OWNED_BY_GENERATOR) {
+        if (SLP_UNLIKELY(f->owner == FRAME_OWNED_BY_GENERATOR)) {
+            /* It visits its frame itself, also while it runs. */
+            _PyGC_SET_FINALIZED((PyObject *)slp_frame_generator(f));
+            *guarded = true;
+        }
+        else if (slp_frame_is_python(f)) {
             int r = traverse_frame(f, soft, visit, arg);
             if (r != 0) {
                 return r;
@@ -233,27 +242,6 @@ slp_frames_traverse(slp_frame *top, slp_frame *bottom, bool soft,
         }
     }
     return 0;
-}
-
-/* Before it clears garbage, the collector has every generator in it closed.
-   That is an error for one that is in the middle of a suspended chain ("is
-   already executing"), and would be reported as unraisable.  So such ones
-   count as closed from the first collection that meets them until the chain
-   runs again. */
-bool
-slp_frames_guard(slp_frame *top, slp_frame *bottom)
-{
-    bool any = false;
-    for (slp_frame *f = top; f != NULL; f = f->previous) {
-        if (f->owner == FRAME_OWNED_BY_GENERATOR) {
-            _PyGC_SET_FINALIZED((PyObject *)slp_frame_generator(f));
-            any = true;
-        }
-        if (f == bottom) {
-            break;
-        }
-    }
-    return any;
 }
 
 void

@@ -62,13 +62,13 @@ SLP_INTERNAL slp_frame *slp_frame_visible(slp_frame *f);
 SLP_INTERNAL PyObject *slp_frame_object(PyThreadState *ts, slp_frame *top);
 SLP_INTERNAL int slp_frame_lineno(slp_frame *f);
 /* The references of the frames from top to bottom, both included.  With
-   soft == false their stacks are not known: only locals are visited. */
+   soft == false their stacks are not known: only locals are visited.  It also
+   keeps the collector from closing generators that the chain is inside of: it
+   would only complain that they are executing.  *guarded is set then, which
+   means: slp_frames_unguard() before the chain runs again. */
 SLP_INTERNAL int slp_frames_traverse(slp_frame *top, slp_frame *bottom,
-                                     bool soft, visitproc visit, void *arg);
-/* Keep the collector from closing generators that the chain is inside of: it
-   would only complain that they are executing.  Called from tp_traverse;
-   true: slp_frames_unguard() before the chain runs again. */
-SLP_INTERNAL bool slp_frames_guard(slp_frame *top, slp_frame *bottom);
+                                     bool soft, bool *guarded, visitproc visit,
+                                     void *arg);
 SLP_INTERNAL void slp_frames_unguard(slp_frame *top, slp_frame *bottom);
 /* Take a softly suspended chain apart without running it: frame objects that
    are still held take over their frame, generators are closed where they

@@ -70,7 +70,7 @@ typedef struct slp_task {
             unsigned char
                 watchdog : 1; /* inside run(): on its thread's watchdog
                                            stack */
-            unsigned char guarded : 1; /* see slp_frames_guard() */
+            unsigned char guarded : 1; /* see slp_frames_traverse() */
             unsigned char
                 doomed : 1; /* killed by the collector, in the ring */
             unsigned char survived : 1; /* its finalizer: to be called again */

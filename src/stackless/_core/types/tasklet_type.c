@@ -103,7 +103,10 @@ static int
 tasklet_traverse(PyObject *self, visitproc visit, void *arg)
 {
     slp_task *t = (slp_task *)self;
-    Py_VISIT(Py_TYPE(self));
+    /* Our own type stays as long as the module does. */
+    if (Py_TYPE(self)->tp_traverse != tasklet_traverse) {
+        Py_VISIT(Py_TYPE(self));
+    }
     Py_VISIT(t->tempval);
     Py_VISIT(t->func);
     Py_VISIT(t->args);
@@ -114,7 +117,10 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
     }
     Py_VISIT(t->py.context);
     Py_VISIT(t->exc.exc_value);
-    int r = slp_extras_traverse(t->py.extras, visit, arg);
+    int r = 0;
+    if (SLP_UNLIKELY(t->py.extras != NULL)) {
+        r = slp_extras_traverse(t->py.extras, visit, arg);
+    }
     /* On a C stack: what C holds is unknown; what frames hold is not. */
     bool soft = t->carrier == NULL;
     slp_frame *top = soft ? t->top : slp_carrier_frame(t->carrier);
@@ -122,10 +128,10 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
     if (r != 0 || top == NULL || bottom == NULL) {
         return r;
     }
-    if (slp_frames_guard(top, bottom)) {
-        t->guarded = 1;
-    }
-    return slp_frames_traverse(top, bottom, soft, visit, arg);
+    bool guarded = t->guarded;
+    r = slp_frames_traverse(top, bottom, soft, &guarded, visit, arg);
+    t->guarded = guarded;
+    return r;
 }
 
 static int
