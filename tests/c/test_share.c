@@ -94,11 +94,17 @@ static slp_cstack *mover;
 static struct fiber fibers[FIBERS];
 static struct job jobs[FIBERS];
 
+static slp_cstack_fate
+any_fate(void)
+{
+    return draw(2) ? SLP_STACK_PACKED : SLP_STACK_COPIED;
+}
+
 static void
 put_out(slp_cstack *stack)
 {
     NEED(slp_cstack_reserve(stack, slp_cstack_used(stack)));
-    slp_cstack_move_out(stack);
+    slp_cstack_move_out(stack, any_fate());
     CHECK(!slp_cstack_is_in(stack));
 }
 
@@ -190,7 +196,8 @@ hand_over(void *arg)
     while (rounds-- > 0) {
         slp_cstack *self = ring[me];
         NEED(slp_cstack_reserve(self, SIZE / 4));
-        slp_cstack_switch_by(mover, self, ring[1 - me], ring[1 - me], true);
+        slp_cstack_switch_by(mover, self, ring[1 - me], ring[1 - me],
+                             any_fate());
         CHECK(is_whole(&here, (unsigned long)me + 1, 1));
         CHECK(slp_cstack_is_in(ring[me]) && !slp_cstack_is_in(ring[1 - me]));
     }
@@ -224,7 +231,7 @@ static void
 end_at_once(void *arg)
 {
     slp_cstack **pair = arg;
-    slp_cstack_switch_by(mover, pair[0], pair[1], pair[1], false);
+    slp_cstack_switch_by(mover, pair[0], pair[1], pair[1], SLP_STACK_LOST);
 }
 
 static void

@@ -134,12 +134,23 @@ get_ready(slp_carrier *c, slp_frame *top, size_t bytes)
     return slp_cstack_reserve(c->stack, bytes);
 }
 
+/* One that comes and goes is copied, the others are packed: those may wait for
+   long.  Beyond so many all are packed. */
+#define MAX_COPIES 40000
+
+static slp_cstack_fate
+fate_of(const slp_carrier *c)
+{
+    bool copy = c->returned && c->pool->sliced < MAX_COPIES;
+    return copy ? SLP_STACK_COPIED : SLP_STACK_PACKED;
+}
+
 /* A suspended one that is ready. */
 static void
 slice(slp_carrier *c)
 {
     slp_frames_unlink(c->links, c->link_count);
-    slp_cstack_move_out(c->stack);
+    slp_cstack_move_out(c->stack, fate_of(c));
     c->sliced = true;
     c->pool->sliced++;
 }
@@ -150,36 +161,67 @@ has_size(slp_region *region, size_t size)
     return (size_t)(region->high - region->low) == size;
 }
 
-/* A region for a new stack: vacant, or made so by slicing the one that was left
-   longest ago.  NULL: there is none, or no memory. */
+/* Can the region's holder make room for a new stack of that size? */
+static bool
+can_vacate(slp_region *region, slp_carrier *running, size_t size)
+{
+    if (!has_size(region, size)) {
+        return false;
+    }
+    if (region->holder == NULL) {
+        return true;
+    }
+    slp_carrier *c = slp_cstack_owner(region->holder);
+    return c != running && c != slp_carrier_base(running) && c->started
+           && !c->fixed;
+}
+
+/* New stacks that have to share join two regions by turns, so many in a row.
+   Tasklets that are made one after the other often run so too: what is copied
+   then stays in the processor's caches. */
+#define IN_A_ROW 32
+
+static slp_region *
+region_to_join(slp_pool *pool, slp_carrier *running, size_t size)
+{
+    slp_joining *oldest = &pool->joining[0];
+    for (int i = 0; i < 2; i++) {
+        slp_joining *joining = &pool->joining[i];
+        if (joining->left > 0 && can_vacate(joining->region, running, size)) {
+            joining->left--;
+            return joining->region;
+        }
+        if (joining->left < oldest->left) {
+            oldest = joining;
+        }
+    }
+    slp_region *region = pool->oldest;
+    while (region != NULL && !can_vacate(region, running, size)) {
+        region = region->next;
+    }
+    oldest->region = region;
+    oldest->left = region != NULL ? IN_A_ROW : 0;
+    return region;
+}
+
+/* A region for a new stack: vacant, or made so by slicing who is in it.  NULL:
+   there is none, or no memory. */
 static slp_region *
 find_region(slp_pool *pool, slp_carrier *running, size_t size)
 {
     if (!slp_cstack_can_share() || !pool_has_mover(pool)) {
         return NULL;
     }
-    for (slp_region *region = pool->oldest; region != NULL;
-         region = region->next) {
-        slp_cstack *holder = region->holder;
-        if (!has_size(region, size)) {
-            continue;
-        }
-        if (holder == NULL) {
-            return region;
-        }
-        slp_carrier *c = slp_cstack_owner(holder);
-        if (c == running || c == slp_carrier_base(running) || !c->started
-            || c->fixed) {
-            continue;
-        }
+    slp_region *region = region_to_join(pool, running, size);
+    if (region != NULL && region->holder != NULL) {
+        slp_carrier *c = slp_cstack_owner(region->holder);
         if (!get_ready(c, slp_cstate_frame(c->cstate),
-                       slp_cstack_used(holder))) {
+                       slp_cstack_used(region->holder))) {
             return NULL;
         }
         slice(c);
-        return region;
     }
-    return NULL;
+    return region;
 }
 
 /* How many of the oldest regions are asked whether they are vacant. */
@@ -284,6 +326,11 @@ slp_carrier_free(slp_carrier *c)
         pool_unlink(c->pool, region);
         if (region->users == 1) {
             c->pool->regions--;
+            for (int i = 0; i < 2; i++) {
+                if (c->pool->joining[i].region == region) {
+                    c->pool->joining[i] = (slp_joining){NULL, 0};
+                }
+            }
         }
         else { /* vacant from now on */
             pool_add_oldest(c->pool, region);
@@ -399,6 +446,7 @@ switch_slowly(slp_carrier *from, slp_carrier *to, bool out, bool keep)
         }
         slp_frames_relink(base->links, base->link_count);
         base->sliced = false;
+        base->returned = true;
         pool->sliced--;
     }
     if (!out) {
@@ -406,6 +454,7 @@ switch_slowly(slp_carrier *from, slp_carrier *to, bool out, bool keep)
         slp_cstack_switch(from->stack, to->stack);
         return;
     }
+    slp_cstack_fate fate = keep ? fate_of(from) : SLP_STACK_LOST;
     if (keep) {
         slp_frames_unlink(from->links, from->link_count);
         from->sliced = true;
@@ -417,7 +466,7 @@ switch_slowly(slp_carrier *from, slp_carrier *to, bool out, bool keep)
         pool_add_oldest(pool, left);
     }
     slp_cstack_switch_by(pool->mover, from->stack, base->stack, to->stack,
-                         keep);
+                         fate);
 }
 
 static inline void

@@ -16,11 +16,18 @@
 
 #include "compat/compat.h"
 
+/* Which region new stacks join, and how many more of them. */
+typedef struct {
+    struct slp_region *region;
+    int left;
+} slp_joining;
+
 /* A thread's regions. */
 typedef struct {
     struct slp_region *oldest, *newest; /* by when they were left; vacant ones
                                          are old */
     struct slp_cstack *mover;
+    slp_joining joining[2];
     long regions;
     long sliced;
     long limit; /* beyond it stacks are sliced; 0: at every hard switch */
@@ -44,6 +51,7 @@ typedef struct slp_carrier {
     int link_room;
     bool native;
     bool sliced;    /* its stack is in the heap */
+    bool returned;  /* it was sliced, and has run since */
     bool fixed;     /* for one call; never sliced */
     bool started;   /* somebody has switched to it */
     bool slice_now; /* prepared to be sliced as it is left */

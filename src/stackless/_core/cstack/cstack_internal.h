@@ -26,7 +26,8 @@ struct slp_cstack {
     char *high;              /* and the one behind the last */
     bool native;             /* the thread's own: memory is not ours */
     slp_region *region;      /* the memory; NULL if native */
-    char *copy;              /* its used part while it is out, packed */
+    char *copy;              /* its used part while it is out */
+    bool packed;             /* the copy is */
     void *owner;             /* the user's word */
     struct slp_mover *mover; /* it is one; freed with it */
     slp_cstack_entry entry;  /* what to call first */
@@ -43,7 +44,7 @@ struct slp_cstack {
 struct slp_mover {
     slp_cstack *self;
     slp_cstack *from, *in, *to;
-    bool keep;
+    slp_cstack_fate fate; /* of `from` */
 };
 
 /* The suspended holder of a region gives it up. */

@@ -150,19 +150,23 @@ slp_cstack_fail_copies(bool fail)
     fail_copies = fail;
 }
 
-void
-slp_cstack_move_out(slp_cstack *self)
+static char *
+copy_memory(size_t size)
+{
+    return fail_copies ? NULL : malloc(size);
+}
+
+static void
+keep_packed(slp_cstack *self)
 {
     slp_region *region = self->region;
-    size_t used = slp_cstack_used(self);
-    SLP_ASSERT(region->holder == self && self->sp != NULL);
     if (SLP_UNLIKELY(!slp_cstack_is_reserved(self))) {
         SLP_FATAL("too little was reserved for a C stack");
     }
-    size_t blocks = blocks_of(used);
+    size_t blocks = blocks_of(slp_cstack_used(self));
     slp_san_read(self->high - blocks * BLOCK * WORD, blocks * BLOCK * WORD);
     size_t size = pack(self->high, blocks, region->spare);
-    self->copy = fail_copies ? NULL : malloc(size);
+    self->copy = copy_memory(size);
     if (self->copy != NULL) {
         memcpy(self->copy, region->spare, size);
     }
@@ -170,6 +174,30 @@ slp_cstack_move_out(slp_cstack *self)
         self->copy = region->spare;
         region->spare = NULL;
         region->spare_size = 0;
+    }
+    self->packed = true;
+}
+
+static bool
+keep_copied(slp_cstack *self)
+{
+    size_t used = slp_cstack_used(self);
+    self->copy = copy_memory(used);
+    if (self->copy != NULL) {
+        slp_san_read(self->sp, used);
+        memcpy(self->copy, self->sp, used);
+        self->packed = false;
+    }
+    return self->copy != NULL;
+}
+
+void
+slp_cstack_move_out(slp_cstack *self, slp_cstack_fate fate)
+{
+    SLP_ASSERT(self->region->holder == self && self->sp != NULL);
+    if (fate == SLP_STACK_PACKED
+        || (fate == SLP_STACK_COPIED && !keep_copied(self))) {
+        keep_packed(self);
     }
     slp_region_vacate(self);
 }
@@ -180,9 +208,14 @@ slp_cstack_move_in(slp_cstack *self)
     slp_region *region = self->region;
     SLP_ASSERT(region->holder == NULL);
     slp_region_clear(region, self->sp);
-    size_t blocks = blocks_of(slp_cstack_used(self));
+    size_t used = slp_cstack_used(self), blocks = blocks_of(used);
     slp_san_write(self->high - blocks * BLOCK * WORD, blocks * BLOCK * WORD);
-    unpack(self->copy, blocks, self->high);
+    if (self->packed) {
+        unpack(self->copy, blocks, self->high);
+    }
+    else {
+        memcpy(self->sp, self->copy, used);
+    }
     free(self->copy);
     self->copy = NULL;
     region->holder = self;
@@ -197,12 +230,7 @@ mover_main(void *arg)
 {
     struct slp_mover *m = arg;
     for (;;) {
-        if (m->keep) {
-            slp_cstack_move_out(m->from);
-        }
-        else {
-            slp_region_vacate(m->from);
-        }
+        slp_cstack_move_out(m->from, m->fate);
         if (!slp_cstack_is_in(m->in)) {
             slp_cstack_move_in(m->in);
         }
@@ -228,12 +256,12 @@ slp_cstack_mover(void)
 
 void
 slp_cstack_switch_by(slp_cstack *mover, slp_cstack *from, slp_cstack *in,
-                     slp_cstack *to, bool keep)
+                     slp_cstack *to, slp_cstack_fate fate)
 {
     struct slp_mover *m = mover->mover;
     m->from = from;
     m->in = in;
     m->to = to;
-    m->keep = keep;
+    m->fate = fate;
     slp_cstack_switch(from, mover);
 }
