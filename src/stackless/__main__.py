@@ -1,6 +1,6 @@
 """python -m stackless: run a program as the main tasklet.
 
-    python -m stackless [--stats] [-m MODULE | -c CODE | PROGRAM] [args ...]
+    python -m stackless [OPTIONS] [-m MODULE | -c CODE | PROGRAM] [args ...]
 
 The program is run as Python itself would run it.  When it has come to its
 end, the tasklets that it left behind go on until none is runnable.  Errors,
@@ -16,7 +16,7 @@ class NotFound(Exception):
     """There is no such program."""
 
 
-USAGE = "%(prog)s [--stats] [-m MODULE | -c CODE | PROGRAM] [args ...]"
+USAGE = "%(prog)s [--stats] [--hard-main] [-m MODULE | -c CODE | PROGRAM] [args ...]"
 
 
 def main():
@@ -28,7 +28,11 @@ def main():
         atexit.register(print_stats, get_pid())
     try:
         code, namespace = load(options, parser)
-        exec(code, namespace)
+        if options.hard_main:
+            exec(code, namespace)
+        else:
+            sys.audit("exec", code)
+            stackless._core._run_main(type(main)(code, namespace))
         while stackless.getruncount() > 1:
             stackless.run()
     except SystemExit:
@@ -51,6 +55,9 @@ def parse(argv):
     )
     parser.add_argument("--stats", action="store_true",
                         help="print the engine's counters to stderr at exit")
+    parser.add_argument("--hard-main", action="store_true",
+                        help="keep main on the thread's own C stack, for "
+                        "programs whose main uses greenlet or gevent")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE",
                       help="run a module, as python -m does")

@@ -3,6 +3,7 @@
    take-down. */
 #include "core/check.h"
 #include "core/dispatch.h"
+#include "core/host.h"
 #include "core/newstack.h"
 #include "core/quick.h"
 #include "core/sched.h"
@@ -546,6 +547,20 @@ mod_call_on_new_stack(PyObject *Py_UNUSED(module), PyObject *args,
     return result;
 }
 
+/* ---- python -m stackless ------------------------------------------------ */
+
+PyDoc_STRVAR(run_main_doc,
+             "_run_main(function, /)\n--\n\n"
+             "function() as the main tasklet, which calls: soft like all "
+             "others while that runs.");
+
+static PyObject *
+mod_run_main(PyObject *Py_UNUSED(module), PyObject *func)
+{
+    slp_thread *st = slp_thread_get();
+    return st ? slp_host_call(st, func) : NULL;
+}
+
 /* ---- upstream's test helpers --------------------------------------------- */
 
 PyDoc_STRVAR(test_cframe_nr_doc,
@@ -629,6 +644,7 @@ static PyMethodDef methods[] = {
     METHOD(call_on_new_stack, KEYWORDS),
     METHOD(test_cframe_nr, KEYWORDS),
     METHOD(test_outside, METH_NOARGS),
+    {"_run_main", mod_run_main, METH_O, run_main_doc},
     {"_shutdown", mod_shutdown, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };

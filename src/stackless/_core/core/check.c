@@ -126,6 +126,13 @@ check_place(slp_task *t, bool settled)
     }
 }
 
+/* Is it bound to the thread's own stack? */
+static bool
+is_native(slp_task *t)
+{
+    return t->is_main && t->thread->host == NULL;
+}
+
 /* ---- a tasklet's state --------------------------------------------------- */
 
 /* Its data stack goes down to its first chunk, its exceptions to its own; one
@@ -146,7 +153,7 @@ check_words(slp_task *t)
         CHECK(t, t->py.top >= &chunk->data[0]);
         CHECK(t, (char *)t->py.top <= (char *)chunk + chunk->size);
     }
-    if (t->is_main) {
+    if (is_native(t)) {
         return;
     }
     while (chunk->previous != NULL) {
@@ -164,7 +171,7 @@ check_words(slp_task *t)
 static void
 check_soft(slp_task *t)
 {
-    CHECK(t, !t->is_main && t->top != NULL && t->bottom != NULL);
+    CHECK(t, !is_native(t) && t->top != NULL && t->bottom != NULL);
     slp_frame *f = t->top;
     while (f != t->bottom) {
         CHECK(t, f != NULL && slp_frame_is_python(f));
@@ -179,7 +186,7 @@ check_hard(slp_thread *st, slp_task *t)
 {
     slp_carrier *c = t->carrier;
     CHECK(t, c != st->running && !c->quit);
-    CHECK(t, c->fixed || c->native == t->is_main);
+    CHECK(t, c->fixed || c->native == is_native(t));
     CHECK(t, t->is_main || slp_carrier_frame(c) != NULL); /* at exit */
     for (slp_carrier *i = st->idle; i != NULL; i = i->next) {
         CHECK(t, i != c);
@@ -193,7 +200,7 @@ check_running(slp_thread *st, slp_task *t)
     slp_carrier *c = st->running;
     CHECK(t, t->life == SLP_STARTED && t->carrier == NULL);
     CHECK(t, !t->popped);
-    CHECK(t, c->fixed || c->native == t->is_main);
+    CHECK(t, c->fixed || c->native == is_native(t));
     CHECK(t, c->fixed || c->native || c->dispatcher != NULL);
     /* Not `bottom`: a result's destructor runs after that frame is gone. */
 }

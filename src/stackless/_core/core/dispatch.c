@@ -15,6 +15,7 @@
 
 #include "bomb.h"
 #include "check.h"
+#include "host.h"
 #include "quick.h"
 #include "room.h"
 
@@ -243,9 +244,8 @@ call_hook(slp_thread *st, slp_task *from, slp_task *to)
 
 static void carrier_main(void *arg);
 
-/* A C stack whose dispatcher can take a job. */
-static slp_carrier *
-idle_carrier(slp_thread *st)
+slp_carrier *
+slp_carrier_idle(slp_thread *st)
 {
     slp_carrier *c = st->idle;
     if (c != NULL) {
@@ -262,8 +262,8 @@ idle_carrier(slp_thread *st)
     return c;
 }
 
-static void
-put_idle(slp_thread *st, slp_carrier *c)
+void
+slp_carrier_put_idle(slp_thread *st, slp_carrier *c)
 {
     c->next = st->idle;
     st->idle = c;
@@ -337,11 +337,11 @@ prepare_hard(slp_thread *st, slp_task *next)
         return -1;
     }
     if (next->carrier == NULL && st->idle == NULL) {
-        slp_carrier *c = idle_carrier(st);
+        slp_carrier *c = slp_carrier_idle(st);
         if (c == NULL) {
             return -1;
         }
-        put_idle(st, c); /* slp_switch() will find it */
+        slp_carrier_put_idle(st, c); /* slp_switch() will find it */
     }
     return 0;
 }
@@ -393,6 +393,12 @@ go_to_carrier(slp_thread *st, slp_carrier *to, bool prepared)
     }
 }
 
+void
+slp_carrier_go(slp_thread *st, slp_carrier *to)
+{
+    go_to_carrier(st, to, false);
+}
+
 static void
 install(slp_thread *st, slp_task *t)
 {
@@ -433,7 +439,7 @@ switch_hard(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
         st->current = next;
     }
     else {
-        to = idle_carrier(st);
+        to = slp_carrier_idle(st);
         st->job = next;
     }
     st->state->hard_switches++;
@@ -501,6 +507,13 @@ arrive(slp_thread *st)
         arrive_slowly(st);
     }
     slp_tracing_on(st->ts);
+}
+
+void
+slp_arrive(slp_thread *st)
+{
+    slp_tracing_off(st->ts); /* it may have been switched off elsewhere */
+    arrive(st);
 }
 
 /* An exception that a program put there itself. */
@@ -669,17 +682,25 @@ blocked_for_ever(slp_thread *st, slp_task *w)
     return slp_take_exc();
 }
 
+/* What has left the running tasklet's first frame, or NULL. */
+static PyObject *
+take_failure(slp_thread *st)
+{
+    PyObject *exc = st->failure;
+    st->failure = NULL;
+    if (SLP_DISPATCHER_CATCHES && exc == NULL) {
+        exc = slp_dispatcher_exc(st->running->dispatcher);
+    }
+    return exc;
+}
+
 /* The error that the running tasklet ends with, if it concerns another one:
    *target is who is to hear of it.  Runs the error handler. */
 static PyObject *
 settle(slp_thread *st, slp_task *me, slp_task **target)
 {
     bool to_main = false;
-    PyObject *error = NULL, *exc = st->failure;
-    st->failure = NULL;
-    if (SLP_DISPATCHER_CATCHES && exc == NULL) {
-        exc = slp_dispatcher_exc(st->running->dispatcher);
-    }
+    PyObject *error = NULL, *exc = take_failure(st);
     if (exc != NULL) {
         error = judge(st, exc, &to_main);
         if (error != NULL
@@ -708,6 +729,10 @@ end_current(slp_thread *st)
     me->bottom = me->top = NULL;
     slp_tracing_on(st->ts);
     slp_extras_abandon(st->ts, &me->py);
+    if (me == st->main) {
+        slp_host_ends(st, take_failure(st));
+        return me; /* it goes on there */
+    }
     PyObject *error = settle(st, me, &w);
     if (st->state->schedule_callback != NULL) {
         slp_task *to = error == NULL && me->next != me ? me->next : w;
@@ -789,7 +814,7 @@ park(slp_thread *st, slp_carrier *c, slp_task *next)
     st->job = NULL;
     st->current = next;
     if (st->idle_count < st->state->idle_limit && !slp_carrier_shares(c)) {
-        put_idle(st, c);
+        slp_carrier_put_idle(st, c);
         go_to_carrier(st, next->carrier, false);
         if (!c->quit) {
             return true;
@@ -924,7 +949,7 @@ slp_carriers_trim(slp_thread *st, int keep)
         return;
     }
     slp_carrier *c;
-    while (st->idle_count > keep && (c = idle_carrier(st)) != NULL) {
+    while (st->idle_count > keep && (c = slp_carrier_idle(st)) != NULL) {
         if (!c->started) {
             slp_carrier_free(c);
             st->state->carrier_count--;

@@ -40,6 +40,15 @@ typedef int (*slp_op_fn)(slp_thread *st, slp_entry *e, PyObject **args);
 SLP_INTERNAL PyObject *slp_op_new(slp_state *s, slp_op_fn fn, int nargs);
 /* Makes the op type, the dispatcher and what goes with it; -1 on error. */
 SLP_INTERNAL int slp_dispatch_setup(slp_state *s);
+/* The running tasklet has come to this C stack from another one. */
+SLP_INTERNAL void slp_arrive(slp_thread *st);
+
+/* A C stack whose dispatcher can take st->job; NULL with MemoryError. */
+SLP_INTERNAL slp_carrier *slp_carrier_idle(slp_thread *st);
+SLP_INTERNAL void slp_carrier_put_idle(slp_thread *st, slp_carrier *c);
+/* Run there until somebody comes back; the words of the thread state are the
+   caller's affair. */
+SLP_INTERNAL void slp_carrier_go(slp_thread *st, slp_carrier *to);
 /* Give the idle C stacks of the thread back, keeping `keep`. */
 SLP_INTERNAL void slp_carriers_trim(slp_thread *st, int keep);
 /* Free the C stacks that have been left for good. */

@@ -5,13 +5,27 @@
 
 #include "bomb.h"
 
+typedef struct {
+    slp_thread *thread; /* the next one whose host is to be looked at */
+    slp_task *task;     /* the last one looked at */
+} position;
+
 static slp_frame *
 next_suspended(void *arg, slp_frame **bottom)
 {
-    slp_task **pos = arg;
+    position *pos = arg;
     slp_state *s = slp_state_peek();
-    for (slp_task *t = (*pos)->all_next; t != &s->all; t = t->all_next) {
-        *pos = t;
+    while (pos->thread != NULL) {
+        slp_thread *st = pos->thread;
+        pos->thread = st->next_thread;
+        if (st->host != NULL) {
+            slp_frame *top = slp_carrier_frame(st->native);
+            *bottom = slp_frames_bottom(top, NULL);
+            return top;
+        }
+    }
+    for (slp_task *t = pos->task->all_next; t != &s->all; t = t->all_next) {
+        pos->task = t;
         if (t->life != SLP_STARTED || t->thread == NULL
             || t->thread->current == t) {
             continue;
@@ -37,7 +51,7 @@ void
 slp_update_instrumentation(slp_thread *st)
 {
     slp_state *s = st->state;
-    slp_task *pos = &s->all;
+    position pos = {s->threads, &s->all};
     PyObject *exc = slp_take_exc();
     if (slp_instrument(st->ts, next_suspended, &pos, s->dispatcher,
                        &s->instrumented)

@@ -493,7 +493,7 @@ void
 slp_thread_end(slp_thread *st)
 {
     slp_task *main = st->main;
-    if (st->current != main || slp_ts() != st->ts) {
+    if (st->current != main || st->host != NULL || slp_ts() != st->ts) {
         abandon(st);
         return;
     }

@@ -236,7 +236,8 @@ keeper_dealloc(PyObject *self)
     slp_thread *st = ((keeper *)self)->thread;
     PyThreadState *ts = ((keeper *)self)->ts;
     PyTypeObject *type = Py_TYPE(self);
-    if (st != NULL && st->current != st->main && ts == slp_ts()) {
+    if (st != NULL && (st->current != st->main || st->host != NULL)
+        && ts == slp_ts()) {
         slp_chunks_forget(ts); /* a tasklet ends the interpreter */
     }
     if (st != NULL && published == st->state) {

@@ -113,6 +113,8 @@ struct slp_thread {
     void **head;      /* last one lent to slp_pop_into() */
     uint64_t quick_switches;
     slp_carrier *running, *native;
+    slp_pystate *host; /* of who waits on `native` for main; NULL: main itself
+                          is there */
     slp_pool pool;
     slp_carrier *idle;     /* dispatchers that wait for a job */
     slp_carrier *finished; /* C stacks that have been left for good */

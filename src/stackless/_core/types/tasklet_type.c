@@ -205,7 +205,7 @@ check_bind(slp_task *t)
         error("tasklet is scheduled");
         return -1;
     }
-    if (t->carrier != NULL) {
+    if (t->carrier != NULL || (t->is_main && t->life == SLP_STARTED)) {
         error("tasklet has C state on its stack");
         return -1;
     }
