@@ -6,7 +6,6 @@ import re
 import signal
 import subprocess
 import sys
-import textwrap
 import zipfile
 
 import pytest
@@ -14,53 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.noleak
 
-HARD = os.environ.get("STACKLESS_TEST_HARD", "0") not in ("", "0")
 posix = pytest.mark.skipif(os.name != "posix", reason="signals and fork")
-
-
-class Runner:
-    """Runs programs in a folder of their own; keeps how the last one ended."""
-
-    def __init__(self, folder):
-        self.folder = folder / "cwd"
-        self.folder.mkdir()
-        path = [os.path.abspath(entry) for entry in sys.path if entry]
-        if HARD:
-            (folder / "sitecustomize.py").write_text(
-                "import stackless; stackless.enable_softswitch(False)")
-            path.insert(0, str(folder))
-        self.env = dict(os.environ, PYTHONPATH=os.pathsep.join(path))
-        self.status, self.out, self.err = None, "", ""
-
-    def write(self, name, source):
-        path = self.folder / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(textwrap.dedent(source), encoding="utf-8")
-        return path
-
-    def python(self, *arguments):
-        command = [sys.executable, *map(str, arguments)]
-        done = subprocess.run(command, capture_output=True, cwd=self.folder,
-                              encoding="utf-8", env=self.env, timeout=50)
-        self.status, self.out, self.err = (
-            done.returncode, done.stdout, done.stderr)
-
-    def cli(self, *arguments, python_options=()):
-        self.python(*python_options, "-m", "stackless", *arguments)
-
-    def program(self, source, *arguments, options=()):
-        self.write("program.py", source)
-        self.cli(*options, "program.py", *arguments)
-
-    def ends(self, status, out=None):
-        """Assert how it ended, and what it printed."""
-        assert self.status == status, f"{self.out}\n{self.err}"
-        assert out is None or self.out == out, self.err
-
-
-@pytest.fixture
-def runner(tmp_path):
-    return Runner(tmp_path.resolve())
 
 
 class TestWhatIsRun:
