@@ -90,8 +90,7 @@ slp_host_ends(slp_thread *st, PyObject *exc)
 {
     SLP_ASSERT(st->host != NULL && st->current == st->main);
     slp_pop_settle(st->ts, st->head);
-    slp_tracing_off(
-        st->ts); /* this C stack's; main goes on with its tracers */
+    slp_tracing_off(st->ts); /* here: main takes its tracers along */
     st->failure = exc;
     st->main->carrier = st->native;
 }
