@@ -1,9 +1,9 @@
 """What does it cost to let the next tasklet run?
 
 100 tasklets call schedule() in turn, in their bottom frame or in the 20th; at
-whatever depth that is dearest, since frames come in chunks of memory; and the
-main tasklet of a program that was started by python -m
-stackless takes turns with another one.
+whatever depth that is dearest, since frames come in chunks of memory.  In a
+program that was started by python -m stackless the main tasklet takes turns with
+another one; beside it are two that are not main.
 """
 
 import functools
@@ -17,6 +17,8 @@ MANY = 100
 DEEP = 20
 DEEPEST = 40  # the edges of several chunks of frames
 RING = f"schedule() between {MANY} tasklets"
+PAIR = "schedule() between two tasklets, python -m stackless"
+CLI = "-m", "stackless"
 # Python 3.11 calls and switches at another price than later ones.
 TIMES = 5.5 if sys.version_info < (3, 12) else 7
 
@@ -31,10 +33,13 @@ def main_and_another(times):
     """Half of these switches leave main, half of them enter it."""
     import stackless
 
+    before = stackless.get_stats()["hard_switches"]
     stackless.tasklet(_rings.spin)(stackless.schedule, times)
     cost = _bench.nanoseconds(
         lambda: _rings.spin(stackless.schedule, times), 2 * times)
     stackless.run()
+    if stackless.get_stats()["hard_switches"] - before > 10:
+        raise _bench.Wrong("these switches were not soft")
     return cost
 
 
@@ -65,10 +70,14 @@ def rows(quick):
         _bench.Row(f"the dearest of 1 to {DEEPEST} frames deep", {
             "stackless": at(dearest_depth, laps // 10),
         }, (_bench.at_most(1.2, "stackless", RING, "1 deep"),)),
+        _bench.Row(PAIR, {
+            "stackless": at(_rings.tasklets, 2, 20 * laps),
+        }, options=CLI),
+        # Not by partial(), which is C code: main would be hard below it.
         _bench.Row("main and another, python -m stackless", {
-            "stackless": at(main_and_another, 10 * laps),
-        }, (_bench.at_most(1.1, "stackless", RING, "the first"),),
-            options=("-m", "stackless")),
+            "stackless": lambda: main_and_another(20 * laps),
+        }, (_bench.at_most(1.1, "stackless", PAIR, "two tasklets"),),
+            options=CLI),
     ]
 
 

@@ -2,10 +2,12 @@
 
     python -m stackless [OPTIONS] [-m MODULE | -c CODE | PROGRAM] [args ...]
 
-The program is run as Python itself would run it.  When it has come to its
-end, the tasklets that it left behind go on until none is runnable.  Errors,
-sys.exit(), Ctrl-C and exit statuses are CPython's own affair: they leave this
-file as they came, and only the frames found here are cut off tracebacks.
+The program is run as Python itself would run it, by a dispatcher, so that main
+is a soft tasklet; --hard-main leaves it on the thread's own C stack.  When it
+has come to its end, the tasklets that it left behind go on until none is
+runnable.  Errors, sys.exit(), Ctrl-C and exit statuses are CPython's own
+affair: they leave this file as they came, and only the frames found here are
+cut off tracebacks.
 """
 
 import sys

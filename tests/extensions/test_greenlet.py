@@ -5,7 +5,9 @@ among themselves on one C stack; docs/extensions.md says what may not be.
 """
 
 import importlib.util
+import subprocess
 import sys
+import textwrap
 import threading
 
 import pytest
@@ -190,3 +192,30 @@ def test_gevent_on_the_main_tasklets_stack():
     gevent.joinall([gevent.spawn(run_tasklets), gevent.spawn(sleep)],
                    raise_error=True)
     assert slept == list(range(5)) and sorted(log) == EXPECTED
+
+
+def test_in_main_of_the_command_line_that_stays_where_it_is(tmp_path):
+    """A tasklet waits in C where main's suspended greenlets have been."""
+    program = tmp_path / "program.py"
+    program.write_text(textwrap.dedent("""\
+        import greenlet, stackless
+        channel = stackless.channel()
+        def in_c():
+            sorted(range(3), key=lambda _: channel.receive())
+        def count():
+            for number in range(9):
+                max([0], key=lambda _: greenlet.getcurrent().parent.switch(
+                    number))
+        counters = [greenlet.greenlet(count) for _ in range(3)]
+        for _ in range(4):
+            stackless.tasklet(in_c)()
+            stackless.run()
+            print(*[counter.switch() for counter in counters])
+        while channel.balance < 0:
+            channel.send(0)
+        """))
+    done = subprocess.run(
+        [sys.executable, "-m", "stackless", "--hard-main", program],
+        capture_output=True, text=True, timeout=50)
+    assert (done.returncode, done.stdout) == (
+        0, "".join(f"{n} {n} {n}\n" for n in range(4))), done.stderr
