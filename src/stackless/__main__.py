@@ -30,7 +30,7 @@ def main():
         atexit.register(print_stats, get_pid())
     try:
         code, namespace = load(options, parser)
-        if options.hard_main:
+        if options.hard_main or "greenlet" in sys.modules:
             exec(code, namespace)
         else:
             sys.audit("exec", code)
@@ -59,7 +59,7 @@ def parse(argv):
                         help="print the engine's counters to stderr at exit")
     parser.add_argument("--hard-main", action="store_true",
                         help="keep main on the thread's own C stack, for "
-                        "programs whose main uses greenlet or gevent")
+                        "programs whose main must not change it")
     what = parser.add_mutually_exclusive_group()
     what.add_argument("-m", dest="module", metavar="MODULE",
                       help="run a module, as python -m does")

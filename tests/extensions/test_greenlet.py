@@ -194,11 +194,22 @@ def test_gevent_on_the_main_tasklets_stack():
     assert slept == list(range(5)) and sorted(log) == EXPECTED
 
 
-def test_in_main_of_the_command_line_that_stays_where_it_is(tmp_path):
+IMPORTS = {
+    "by main": "import greenlet, stackless",
+    "late": "import stackless\nfor _ in range(9): stackless.schedule()\n"
+    "import greenlet",
+    "by a tasklet": "import stackless\n"
+    "stackless.tasklet(__import__)('greenlet')\nstackless.schedule()\n"
+    "import greenlet",
+}
+
+
+@pytest.mark.parametrize("options", [(), ("--hard-main",)])
+@pytest.mark.parametrize("how", IMPORTS)
+def test_in_main_of_the_command_line(tmp_path, how, options):
     """A tasklet waits in C where main's suspended greenlets have been."""
     program = tmp_path / "program.py"
-    program.write_text(textwrap.dedent("""\
-        import greenlet, stackless
+    program.write_text(IMPORTS[how] + textwrap.dedent("""
         channel = stackless.channel()
         def in_c():
             sorted(range(3), key=lambda _: channel.receive())
@@ -215,7 +226,7 @@ def test_in_main_of_the_command_line_that_stays_where_it_is(tmp_path):
             channel.send(0)
         """))
     done = subprocess.run(
-        [sys.executable, "-m", "stackless", "--hard-main", program],
+        [sys.executable, "-m", "stackless", *options, program],
         capture_output=True, text=True, timeout=50)
     assert (done.returncode, done.stdout) == (
         0, "".join(f"{n} {n} {n}\n" for n in range(4))), done.stderr

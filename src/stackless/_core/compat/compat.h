@@ -253,6 +253,10 @@ slp_tracing_on(PyThreadState *ts)
 #endif
 /* An attribute of sys, new reference; an error says if there is no memory. */
 SLP_INTERNAL PyObject *slp_sys_attribute(const char *name);
+/* seen() is called when a module of that name is put into sys.modules, until the
+   watcher goes; one at a time.  On 3.11 by the next slp_import_poll(). */
+SLP_INTERNAL int slp_import_watch(const char *name, void (*seen)(void));
+SLP_INTERNAL void slp_import_unwatch(int watcher);
 /* Once per interpreter, at import; -1 with an exception. */
 SLP_INTERNAL int slp_tools_setup(PyThreadState *ts);
 

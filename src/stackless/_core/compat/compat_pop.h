@@ -21,6 +21,33 @@
 #    error "include compat.h"
 #endif
 
+#if PY_VERSION_HEX < 0x030C0000
+/* Version of sys.modules, if it is watched: now, and as it was seen last. */
+typedef struct {
+    const uint64_t *now;
+    uint64_t then;
+} slp_modules;
+SLP_INTERNAL extern slp_modules slp_watched;
+SLP_INTERNAL void slp_import_look(void);
+/* True if something was imported. */
+static inline bool
+slp_import_poll(void)
+{
+    if (SLP_LIKELY(slp_watched.now == NULL
+                   || *slp_watched.now == slp_watched.then)) {
+        return false;
+    }
+    slp_import_look();
+    return true;
+}
+#else
+static inline bool
+slp_import_poll(void)
+{
+    return false;
+}
+#endif
+
 /* The word on loan, of this OS thread. */
 typedef struct {
     void **place; /* NULL: none */

@@ -184,7 +184,7 @@ can_leave_softly(slp_thread *st, slp_entry *e, slp_task *me)
 {
     slp_carrier *c = st->running;
     if (e->gate == NULL || c->dispatcher == NULL || !st->state->softswitch
-        || !st->state->soft_possible) {
+        || !st->state->soft_possible || slp_pinned(me)) {
         return false;
     }
     if (e->sp == c->sp && me->bottom != NULL) {
@@ -531,7 +531,7 @@ defuse(PyObject *v)
     return exc;
 }
 
-/* What the collector has left on a tasklet that runs again. */
+/* What was left on a tasklet that runs again, by the collector as a rule. */
 static void
 clear_marks(slp_thread *st, slp_task *me)
 {
@@ -540,6 +540,9 @@ clear_marks(slp_thread *st, slp_task *me)
     }
     if (me->survived) {
         slp_gc_unfinalize((PyObject *)me);
+    }
+    if (me->pinned) {
+        me->bottom = NULL; /* see host.c */
     }
     st->doomed -= (int)me->doomed;
     me->guarded = me->survived = me->doomed = 0;
@@ -561,7 +564,7 @@ slp_resume(slp_thread *st)
     if (SLP_UNLIKELY(me->py.extras != NULL)) {
         slp_extras_abandon(st->ts, &me->py); /* prepared, but no switch */
     }
-    if (SLP_UNLIKELY(me->guarded | me->survived | me->doomed)) {
+    if (SLP_UNLIKELY(me->guarded | me->survived | me->doomed | me->pinned)) {
         clear_marks(st, me);
     }
     if (SLP_UNLIKELY(me->watchdog)) {

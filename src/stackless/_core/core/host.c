@@ -34,6 +34,20 @@ make_ready(slp_task *me, PyObject *func)
     return 0;
 }
 
+static slp_thread *hosted; /* whose main that is; under the GIL */
+
+/* greenlet keeps parts of C stacks, by address: from now on main is left hard,
+   so that it stays where it is or comes next. */
+static void
+pin(void)
+{
+    slp_task *main = hosted->main;
+    main->pinned = 1;
+    if (hosted->current == main) {
+        main->bottom = NULL; /* it is looked at again before a quick switch */
+    }
+}
+
 static PyObject *
 go_there_and_back(slp_thread *st, slp_carrier *c)
 {
@@ -44,8 +58,13 @@ go_there_and_back(slp_thread *st, slp_carrier *c)
     me->life = SLP_READY;
     st->host = &host;
     st->job = me;
+    hosted = st;
+    int watcher = slp_import_watch("greenlet", pin);
     slp_carrier_go(st, c);
 
+    slp_import_unwatch(watcher);
+    hosted = NULL;
+    me->pinned = 0;
     st->host = NULL;
     me->carrier = NULL;
     host.context = st->ts->context;

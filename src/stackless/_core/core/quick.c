@@ -62,7 +62,8 @@ bool
 slp_quick_first(slp_thread *st, slp_frame *f)
 {
     slp_task *me = st->current;
-    if (!slp_frames_are_soft(f, st->running->dispatcher, &me->bottom)) {
+    if (me->pinned
+        || !slp_frames_are_soft(f, st->running->dispatcher, &me->bottom)) {
         return false;
     }
     slp_room_learn(st, me->bottom);

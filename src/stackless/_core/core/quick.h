@@ -79,6 +79,14 @@ SLP_INTERNAL extern PyType_Spec slp_quick_schedule, slp_quick_schedule_remove;
 /* Find the caller's first frame; false if there is C in between or it is f. */
 SLP_INTERNAL bool slp_quick_first(slp_thread *st, slp_frame *f);
 
+/* Has t to stay on its C stack?  See host.c. */
+static inline bool
+slp_pinned(slp_task *t)
+{
+    slp_import_poll();
+    return t->pinned;
+}
+
 /* May the caller be left, in one go?  Not if anything is out of the ordinary. */
 static inline bool
 slp_quick_leaves(slp_thread *st, slp_frame *f)
@@ -86,7 +94,7 @@ slp_quick_leaves(slp_thread *st, slp_frame *f)
     slp_task *me = st->current;
     if (me->tempval != NULL || me->py.excess != 0 || slp_extras_any(st->ts)
         || slp_instrumentation_changed(st->ts, st->state->instrumented)
-        || !slp_pop_possible(st->ts, f)) {
+        || slp_import_poll() || !slp_pop_possible(st->ts, f)) {
         return false;
     }
     if (SLP_UNLIKELY(me->bottom == NULL)) {

@@ -74,6 +74,7 @@ typedef struct slp_task {
             unsigned char
                 doomed : 1; /* killed by the collector, in the ring */
             unsigned char survived : 1; /* its finalizer: to be called again */
+            unsigned char pinned : 1;   /* main: to stay on its C stack */
         };
         unsigned char entry;
     };
