@@ -502,3 +502,51 @@ def test_no_program_ends_with_the_collector_off(ending):
     done = run_program("import atexit\n" + source)
     assert done.stdout == "True True\n", done.stderr
     assert done.returncode in (0, 1, 3)
+
+
+class SlowInTheCollector:
+    """Garbage whose destructor lets others run until it is told to end."""
+
+    def __init__(self):
+        self.begun, self.end = threading.Event(), threading.Event()
+
+    def collect(self, before):
+        before()
+        garbage = type("Garbage", (), {"__del__": lambda _: self.wait()})()
+        garbage.me = garbage
+        del garbage
+        gc.collect()
+
+    def wait(self):
+        self.begun.set()
+        self.end.wait(20)
+
+
+def switch_ten_times():
+    done = []
+
+    def body():
+        for i in range(10):
+            stackless.schedule()
+        done.append(True)
+
+    stackless.tasklet(body)()
+    stackless.run()
+    return done
+
+
+@pytest.mark.parametrize("before", [lambda: None, switch_ten_times])
+def test_others_switch_while_a_thread_is_in_the_collector(before):
+    """Whether or not that thread has ever used tasklets."""
+    gc.disable()  # enabled by a fixture
+    slow = SlowInTheCollector()
+    thread = threading.Thread(target=slow.collect, args=(before,))
+    thread.start()
+    slow.begun.wait(20)
+    try:
+        assert switch_ten_times() == [True]
+        assert thread.is_alive()
+    finally:
+        slow.end.set()
+        thread.join()
+    assert switch_ten_times() == [True]

@@ -294,7 +294,7 @@ check_switch(slp_thread *st)
         return -1;
     }
     if (SLP_UNLIKELY(slp_collecting(st))
-        && (st->state->collector == st || st->state->collector == NULL)) {
+        && (st->collecting > 0 || st->state->collections == 0)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "cannot switch tasklets in a destructor that the "
                         "garbage collector runs");

@@ -531,6 +531,32 @@ slp_thread_end(slp_thread *st)
 
 /* ---- the collector ------------------------------------------------------- */
 
+static void
+begin_collection(slp_state *s, slp_thread *st, Py_ssize_t others)
+{
+    if (others == 0) { /* forget those whose end was not told */
+        s->collections = 0;
+        for (slp_thread *t = s->threads; t != NULL; t = t->next_thread) {
+            t->collecting = 0;
+        }
+    }
+    s->collections++;
+    if (st != NULL) {
+        st->collecting++;
+    }
+}
+
+static void
+end_collection(slp_state *s, slp_thread *st)
+{
+    if (s->collections > 0) {
+        s->collections--;
+    }
+    if (st != NULL && st->collecting > 0) {
+        st->collecting--;
+    }
+}
+
 PyObject *
 slp_gc_callback(PyObject *Py_UNUSED(module), PyObject *args)
 {
@@ -545,12 +571,11 @@ slp_gc_callback(PyObject *Py_UNUSED(module), PyObject *args)
         bool nested = SLP_GC_NESTS && s->begun > ended;
         Py_ssize_t others = nested ? s->begun - ended : 0;
         if (start) {
-            bool alone = others == 0 || s->collector == st;
-            s->collector = alone ? st : NULL;
+            begin_collection(s, st, others);
             s->begun = ended + others + 1;
         }
-        else if (others == 0) {
-            s->collector = NULL;
+        else {
+            end_collection(s, st);
         }
     }
     Py_RETURN_NONE;

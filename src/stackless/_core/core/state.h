@@ -40,8 +40,7 @@ struct slp_state {
     Py_ssize_t task_count;
     uint64_t task_serial;
     slp_thread *threads;
-    slp_thread *collector;  /* thread inside the garbage collector; NULL also
-                               if it is not known */
+    int collections;        /* that go on, as far as we were told */
     Py_ssize_t begun;       /* collections; compare with slp_gc_ended() */
     uintptr_t instrumented; /* version that suspended frames are brought to */
 

@@ -136,7 +136,8 @@ struct slp_thread {
     Py_ssize_t watchdog_count, watchdog_room;
     long switch_trap;
     int in_callback;
-    int doomed; /* killed by the collector, to be run soon */
+    int collecting; /* collections that it has begun and not ended */
+    int doomed;     /* killed by the collector, to be run soon */
     long pickle_flags;
     uint64_t switches;
     slp_thread *next_thread;
