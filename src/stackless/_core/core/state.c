@@ -140,12 +140,52 @@ slp_state_clear(slp_state *s)
     FOR_ALL_OBJECTS(s, Py_CLEAR);
 }
 
+/* ---- memory of tasklets -------------------------------------------------- */
+
+/* The memory of some plain tasklets that have gone is kept for the next ones;
+   not where memory errors are looked for. */
+#if defined(SLP_CHECK) || defined(Py_DEBUG)
+#    define MAX_SPARE 0
+#else
+#    define MAX_SPARE 256
+#endif
+
+slp_task *
+slp_task_alloc(slp_state *s, PyTypeObject *type)
+{
+    slp_task *t = s->spare;
+    if (t == NULL || type != s->tasklet_type) {
+        return (slp_task *)type->tp_alloc(type, 0);
+    }
+    s->spare = t->next;
+    s->spare_count--;
+    memset((char *)t + sizeof(PyObject), 0, sizeof(*t) - sizeof(PyObject));
+    Py_INCREF(type);
+    slp_gc_reuse((PyObject *)t);
+    return t;
+}
+
+void
+slp_task_free(slp_state *s, slp_task *t)
+{
+    PyTypeObject *type = Py_TYPE(t);
+    if (s != NULL && type == s->tasklet_type && s->spare_count < MAX_SPARE) {
+        t->next = s->spare;
+        s->spare = t;
+        s->spare_count++;
+    }
+    else {
+        type->tp_free(t);
+    }
+    Py_DECREF(type);
+}
+
 /* ---- threads ------------------------------------------------------------- */
 
 static slp_task *
 new_main(slp_state *s, slp_thread *st)
 {
-    slp_task *t = (slp_task *)s->tasklet_type->tp_alloc(s->tasklet_type, 0);
+    slp_task *t = slp_task_alloc(s, s->tasklet_type);
     if (t == NULL) {
         return NULL;
     }

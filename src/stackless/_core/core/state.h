@@ -35,7 +35,7 @@ struct slp_state {
     bool finalizing;     /* interpreter exit: nothing is switched any more */
 
     slp_task all;    /* head of the list of all tasklets; not an object */
-    slp_task *spare; /* memory for the next ones: see task_alloc() */
+    slp_task *spare; /* memory for the next ones: see slp_task_alloc() */
     int spare_count;
     Py_ssize_t task_count;
     uint64_t task_serial;
@@ -60,6 +60,12 @@ SLP_INTERNAL int slp_state_traverse(slp_state *s, visitproc visit, void *arg);
 SLP_INTERNAL void slp_state_clear(slp_state *s);
 /* Registers what lets threads find the state; -1 with an exception. */
 SLP_INTERNAL int slp_state_publish(slp_state *s);
+
+/* An object of that type, tracked, zeroed but for its head; NULL with MemoryError.
+   Not in the list of all tasklets. */
+SLP_INTERNAL slp_task *slp_task_alloc(slp_state *s, PyTypeObject *type);
+/* The last step of its deallocation; s may be NULL. */
+SLP_INTERNAL void slp_task_free(slp_state *s, slp_task *t);
 
 /* Nobody finds st any more, and its thread gets no other one. */
 SLP_INTERNAL void slp_thread_forget(slp_thread *st);

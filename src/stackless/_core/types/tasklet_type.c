@@ -23,50 +23,11 @@ is_current(slp_task *t)
 
 /* ---- life ---------------------------------------------------------------- */
 
-/* The memory of some plain tasklets that have gone is kept for the next ones;
-   not where memory errors are looked for. */
-#if defined(SLP_CHECK) || defined(Py_DEBUG)
-#    define MAX_SPARE 0
-#else
-#    define MAX_SPARE 256
-#endif
-
-/* Zeroed but for its head. */
-static slp_task *
-task_alloc(slp_state *s, PyTypeObject *type)
-{
-    slp_task *t = s->spare;
-    if (t == NULL || type != s->tasklet_type) {
-        return (slp_task *)type->tp_alloc(type, 0);
-    }
-    s->spare = t->next;
-    s->spare_count--;
-    memset((char *)t + sizeof(PyObject), 0, sizeof(*t) - sizeof(PyObject));
-    Py_INCREF(type);
-    slp_gc_reuse((PyObject *)t);
-    return t;
-}
-
-static void
-task_free(slp_state *s, slp_task *t)
-{
-    PyTypeObject *type = Py_TYPE(t);
-    if (s != NULL && type == s->tasklet_type && s->spare_count < MAX_SPARE) {
-        t->next = s->spare;
-        s->spare = t;
-        s->spare_count++;
-    }
-    else {
-        type->tp_free(t);
-    }
-    Py_DECREF(type);
-}
-
 static slp_task *
 new_task(slp_thread *st, PyTypeObject *type)
 {
     slp_state *s = st->state;
-    slp_task *t = task_alloc(s, type);
+    slp_task *t = slp_task_alloc(s, type);
     if (t == NULL) {
         return NULL;
     }
@@ -189,7 +150,7 @@ tasklet_dealloc(PyObject *self)
     /* else: cannot be killed any more (exit); its C stack stays as it is. */
     Py_CLEAR(t->name);
     Py_CLEAR(t->origin);
-    task_free(s, t);
+    slp_task_free(s, t);
 }
 
 /* ---- bind, setup --------------------------------------------------------- */
