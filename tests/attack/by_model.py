@@ -211,8 +211,10 @@ class Model(Scheduler):
             result = yield from getattr(self, "do_" + op[0])(*op[1:])
             yield from self.settle()
         except SWALLOWED as error:
+            yield from self.settle()
             self.note(op[0], describe(error))
         except BaseException as error:
+            yield from self.settle()
             self.note(op[0], describe(error))
             raise
         else:

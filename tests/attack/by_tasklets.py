@@ -210,8 +210,10 @@ class Real:
             result = self.OPERATIONS[op[0]](self, op)
             settled()
         except SWALLOWED as error:
+            settled()
             self.note(op[0], describe(error))
         except BaseException as error:
+            settled()
             self.note(op[0], describe(error))
             raise
         else:

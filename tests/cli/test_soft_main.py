@@ -389,6 +389,76 @@ class TestTasklets:
         runner.ends(0, "tasklet\ninner False\ntasklet\ninner True\n")
 
 
+COMES = "sys.modules['greenlet'] = types.ModuleType('greenlet')"
+
+
+class TestPinned:
+    """Main stays on its C stack once greenlet is there."""
+
+    def test_greenlet_in_the_child_of_a_fork_in_a_thread(self, runner):
+        """There main has gone with its thread."""
+        runner.program(f"""
+            import os, stackless, sys, threading, types
+            def work():
+                stackless.schedule()
+                pid = os.fork()
+                if pid == 0:
+                    {COMES}
+                    stackless.tasklet(stackless.schedule)()
+                    stackless.run()
+                    os._exit(7)
+                print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            """)
+        runner.ends(0, "7\n")
+
+    def test_within_a_thread_of_itself(self, runner):
+        """The inner one has a main of its own, which does not count."""
+        runner.program(f"""
+            import runpy, stackless, sys, threading, types
+            def work():
+                sys.argv = ["stackless", "-c", "print('inner')"]
+                runpy.run_module("stackless", run_name="__main__")
+            thread = threading.Thread(target=work)
+            thread.start()
+            thread.join()
+            def switches():
+                stackless.tasklet(stackless.schedule)()
+                before = stackless.get_stats()["hard_switches"]
+                stackless.schedule()
+                return stackless.get_stats()["hard_switches"] - before
+            switches()
+            {COMES}
+            stackless.schedule()
+            print(switches() > 0)
+            """)
+        runner.ends(0, "inner\nTrue\n")
+
+    def test_a_module_that_looks_alive(self, runner):
+        """Looking for it runs no code of its own."""
+        runner.program("""
+            import stackless, sys
+            def work():
+                for i in range(3):
+                    stackless.schedule()
+            class Evil:
+                @property
+                def __spec__(self):
+                    global tasklet
+                    tasklet.kill()
+                    tasklet = None
+            stackless.set_schedule_callback(lambda previous, next: None)
+            tasklet = stackless.tasklet(work)()
+            stackless.schedule()
+            sys.modules["greenlet"] = Evil()
+            stackless.schedule()
+            print(tasklet.alive)
+            """)
+        runner.ends(0, "True\n")
+
+
 class TestGarbage:
     def test_what_waiting_main_refers_to_is_seen(self, runner):
         runner.program("""\

@@ -550,3 +550,30 @@ def test_others_switch_while_a_thread_is_in_the_collector(before):
         slow.end.set()
         thread.join()
     assert switch_ten_times() == [True]
+
+
+def test_the_collector_of_a_thread_that_becomes_one_with_tasklets():
+    """The destructor is the first there to use any."""
+    seen = []
+
+    class Garbage:
+        def __del__(self):
+            try:
+                stackless.tasklet(seen.append)("switched")
+                stackless.run()
+            except RuntimeError as error:
+                seen.append(str(error))
+
+    def collect():
+        garbage = Garbage()
+        garbage.me = garbage
+        del garbage
+        gc.collect()
+        stackless.run()
+
+    gc.disable()  # enabled by a fixture
+    thread = threading.Thread(target=collect)
+    thread.start()
+    thread.join()
+    assert len(seen) == 2 and "collector" in seen[0], seen
+    assert seen[1] == "switched"

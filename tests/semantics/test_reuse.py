@@ -194,3 +194,14 @@ def test_a_subclass_may_say_what_a_call_does():
     assert t(3) == ["mine", t]
     stackless.run()
     assert seen == [3]
+
+
+def test_the_type_may_be_given_another_call(monkeypatch):
+    def call(self, *args):
+        return "patched", args
+
+    monkeypatch.setattr(stackless.tasklet, "__call__", call)
+    assert stackless.tasklet(nothing)(1) == ("patched", (1,))
+    monkeypatch.undo()
+    assert stackless.tasklet(nothing)().scheduled
+    stackless.run()

@@ -53,15 +53,15 @@ void
 slp_import_look(void)
 {
     slp_watched.then = *slp_watched.now;
+    /* Not PyImport_GetModule(): that waits until it is there, in Python. */
     PyObject *name = PyUnicode_FromString(wanted);
-    PyObject *module = name ? PyImport_GetModule(name) : NULL;
-    if (module != NULL
+    PyObject *modules = PyImport_GetModuleDict();
+    if (name == NULL || PyDict_GetItemWithError(modules, name) != NULL
         || PyErr_Occurred()) { /* checked: perhaps it is there */
         PyErr_Clear();
         call();
     }
     Py_XDECREF(name);
-    Py_XDECREF(module);
 }
 
 int

@@ -41,6 +41,9 @@ static slp_thread *hosted; /* whose main that is; under the GIL */
 static void
 pin(void)
 {
+    if (hosted == NULL) {
+        return; /* its thread is gone: in the child of a fork */
+    }
     slp_task *main = hosted->main;
     main->pinned = 1;
     if (hosted->current == main) {
@@ -90,7 +93,7 @@ PyObject *
 slp_host_call(slp_thread *st, PyObject *func)
 {
     slp_task *me = st->current;
-    if (me == st->main && st->running == st->native) {
+    if (hosted == NULL && me == st->main && st->running == st->native) {
         st->pool.limit = st->state->carrier_limit;
         slp_carrier *c = slp_carrier_idle(st);
         if (c != NULL && make_ready(me, func) == 0) {
@@ -102,6 +105,14 @@ slp_host_call(slp_thread *st, PyObject *func)
         PyErr_Clear(); /* no room for one more stack: main stays here */
     }
     return PyObject_CallNoArgs(func);
+}
+
+void
+slp_host_forget(slp_thread *st)
+{
+    if (hosted == st) {
+        hosted = NULL;
+    }
 }
 
 void

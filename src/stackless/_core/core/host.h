@@ -12,5 +12,7 @@ SLP_INTERNAL PyObject *slp_host_call(slp_thread *st, PyObject *func);
 /* From the dispatcher: main's function has ended, perhaps with exc (stolen).
    Main is on the thread's own stack from now on. */
 SLP_INTERNAL void slp_host_ends(slp_thread *st, PyObject *exc);
+/* The thread is abandoned: if its main has a host, nobody waits there. */
+SLP_INTERNAL void slp_host_forget(slp_thread *st);
 
 #endif

@@ -11,6 +11,7 @@
 
 #include "bomb.h"
 #include "dispatch.h"
+#include "host.h"
 
 /* A tasklet that survives being killed is killed again each time it becomes
    unreachable, but not for ever. */
@@ -483,6 +484,7 @@ abandon(slp_thread *st)
     orphan_all(st); /* first: nothing is killed */
     empty_ring(st);
     slp_ring_remove(st, me); /* its reference stays with it */
+    slp_host_forget(st);
     me->life = SLP_UNBOUND;
     me->top = me->bottom = NULL;
     me->py.context = NULL;
@@ -544,6 +546,9 @@ begin_collection(slp_state *s, slp_thread *st, Py_ssize_t others)
     if (st != NULL) {
         st->collecting++;
     }
+    else { /* it may get a scheduler meanwhile */
+        s->collector_id = PyThreadState_GetID(slp_ts());
+    }
 }
 
 static void
@@ -554,6 +559,9 @@ end_collection(slp_state *s, slp_thread *st)
     }
     if (st != NULL && st->collecting > 0) {
         st->collecting--;
+    }
+    if (s->collector_id == PyThreadState_GetID(slp_ts())) {
+        s->collector_id = 0;
     }
 }
 

@@ -367,6 +367,9 @@ new_thread(PyThreadState *ts)
     st->ts = ts;
     st->ts_id = PyThreadState_GetID(ts);
     st->ident = ts->thread_id;
+    if (s->collections > 0 && s->collector_id == st->ts_id) {
+        st->collecting = 1; /* a destructor makes the scheduler */
+    }
     st->next_thread = s->threads;
     s->threads = st;
     slp_quick_update(st);

@@ -41,6 +41,8 @@ struct slp_state {
     uint64_t task_serial;
     slp_thread *threads;
     int collections;        /* that go on, as far as we were told */
+    uint64_t collector_id;  /* thread that has begun one without a scheduler;
+                               or 0 */
     Py_ssize_t begun;       /* collections; compare with slp_gc_ended() */
     uintptr_t instrumented; /* version that suspended frames are brought to */
 

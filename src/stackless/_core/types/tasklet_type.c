@@ -431,14 +431,21 @@ static PyObject *
 tasklet_setup_vector(PyObject *self, PyObject *const *args, size_t nargsf,
                      PyObject *kwnames)
 {
+    /* 3.11 still comes here when the type was given another __call__. */
+    ternaryfunc call = Py_TYPE(self)->tp_call;
+    if (call == NULL) {
+        PyErr_Format(PyExc_TypeError, "'%.200s' object is not callable",
+                     Py_TYPE(self)->tp_name);
+        return NULL;
+    }
     PyObject *tuple, *kwargs;
     if (pack(args, PyVectorcall_NARGS(nargsf), kwnames, &tuple, &kwargs) < 0) {
         return NULL;
     }
-    int r = slp_tasklet_setup_call((slp_task *)self, tuple, kwargs);
+    PyObject *r = call(self, tuple, kwargs);
     Py_DECREF(tuple);
     Py_XDECREF(kwargs);
-    return r < 0 ? NULL : Py_NewRef(self);
+    return r;
 }
 
 static slp_task *
