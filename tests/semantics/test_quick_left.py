@@ -105,6 +105,7 @@ def test_function_made_for_one_call(log):
         for i in range(3):
             copy = types.FunctionType(
                 schedule.__code__, {"x": Noisy(log, i)}, "copy", (None,))
+            copy.__kwdefaults__ = schedule.__kwdefaults__
             calls = [copy]
             del copy
             assert calls.pop()(i) == i

@@ -251,7 +251,7 @@ emit_jump_back(code_buffer *b, int target)
 typedef struct {
     const char *name, *qualname, *module;
     PyObject *varnames; /* tuple, borrowed */
-    int argcount, positional_only, stacksize, flags;
+    int argcount, positional_only, keyword_only, stacksize, flags;
     PyObject *exceptiontable; /* bytes, borrowed, or NULL */
 } code_spec;
 
@@ -302,7 +302,7 @@ new_code(const code_spec *spec, PyObject *bytes, PyObject *consts)
     if (empty && lines && none && name && qualname && filename) {
         PyObject *table = spec->exceptiontable ? spec->exceptiontable : empty;
         code = (PyCodeObject *)CODE_NEW(
-            spec->argcount, spec->positional_only, 0,
+            spec->argcount, spec->positional_only, spec->keyword_only,
             (int)PyTuple_GET_SIZE(spec->varnames), spec->stacksize,
             CO_OPTIMIZED | CO_NEWLOCALS | spec->flags, bytes, consts, none,
             spec->varnames, none, none, filename, name, qualname, 1, lines,
@@ -318,6 +318,19 @@ new_code(const code_spec *spec, PyObject *bytes, PyObject *consts)
         hide(code);
     }
     return code;
+}
+
+/* CPython specialises calls of functions that have a version: not of those that
+   C code has made, nor of those that were changed. */
+static void
+set_version(PyObject *function)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    PyFunctionObject *func = (PyFunctionObject *)function;
+    func->func_version = ((PyCodeObject *)func->func_code)->co_version;
+#else
+    (void)function; /* gets one when it is called */
+#endif
 }
 
 /* Takes the buffer's memory and a reference to consts. */
@@ -340,6 +353,9 @@ new_function(const code_spec *spec, code_buffer *b, PyObject *consts)
     }
     if (code != NULL) {
         function = PyFunction_New((PyObject *)code, globals);
+    }
+    if (function != NULL) {
+        set_version(function);
     }
     PyMem_Free(b->bytes);
     Py_XDECREF(bytes);
@@ -426,6 +442,15 @@ parse_params(const slp_point_spec *spec, code_spec *code)
             code->argcount = (int)n - 1;
         }
     }
+    if (SLP_SHORT_CALLS && spec->optional) { /* empty, unless it is *args */
+        PyObject *args = PyUnicode_FromString("args");
+        int r = args ? PyList_Append(parts, args) : -1;
+        Py_XDECREF(args);
+        if (r < 0) {
+            Py_DECREF(parts);
+            return -1;
+        }
+    }
     if (HIDE_BY_TRACING) {
         PyObject *restore = PyUnicode_FromString(".restore");
         int r = restore ? PyList_Append(parts, restore) : -1;
@@ -465,6 +490,82 @@ emit_outcome(code_buffer *b)
     emit(b, RETURN_VALUE, 0, 0);
 }
 
+/* With these parameters. */
+static PyObject *
+new_point(const slp_point_spec *spec, const code_spec *cs, PyObject *quick,
+          PyObject *gate, PyObject *reraise)
+{
+    code_buffer b = {0};
+    if (quick != NULL) {
+        int place = emit_ask(&b, 3);
+        emit_return(&b);
+        land(&b, place);
+    }
+    emit_call_const(&b, 2);
+    emit_outcome(&b);
+    PyObject *consts = PyTuple_Pack(4, Py_None, reraise, gate,
+                                    quick ? quick : Py_None);
+    PyObject *point = new_function(cs, &b, consts);
+    if (point != NULL && set_doc(point, spec->doc) < 0) {
+        Py_CLEAR(point);
+    }
+    return point;
+}
+
+#if SLP_SHORT_CALLS
+
+/* From "retval", of `plain`, make "*args, retval"; inspect.signature() shows that
+   of `plain`. */
+static PyObject *
+new_short_point(const slp_point_spec *spec, const code_spec *plain_spec,
+                PyObject *quick, PyObject *gate, PyObject *reraise,
+                PyObject *plain)
+{
+    code_spec cs = *plain_spec;
+    cs.argcount = 0;
+    cs.keyword_only = 1;
+    cs.flags |= CO_VARARGS;
+    PyObject *value = PyTuple_GET_ITEM(PyFunction_GET_DEFAULTS(plain), 0);
+    /* Interned, as the name in the code is: found at once. */
+    PyObject *name = PyUnicode_InternFromString(spec->params);
+    PyObject *keyword = name ? PyDict_New() : NULL;
+    PyObject *point = NULL;
+    if (keyword && PyDict_SetItem(keyword, name, value) == 0) {
+        point = new_point(spec, &cs, quick, gate, reraise);
+    }
+    if (point != NULL
+        && (PyFunction_SetKwDefaults(point, keyword) < 0
+            || PyObject_SetAttrString(point, "__wrapped__", plain) < 0)) {
+        Py_CLEAR(point);
+    }
+    Py_XDECREF(keyword);
+    Py_XDECREF(name);
+    return point;
+}
+
+void
+slp_call_shorten(slp_frame *f)
+{
+    slp_frame *caller = f->previous;
+    if (!slp_frame_is_python(caller)
+        || (slp_frame_code(caller)->co_flags & SLP_CODE_IS_OURS)) {
+        return;
+    }
+    _Py_CODEUNIT *call = (_Py_CODEUNIT *)caller->instr_ptr;
+    if (call->op.code == CALL_PY_GENERAL && call->op.arg == 0 && !has_jit()) {
+        call->op.code = CALL_PY_EXACT_ARGS; /* of that function, as before */
+    }
+}
+
+#else
+
+void
+slp_call_shorten(slp_frame *Py_UNUSED(f))
+{
+}
+
+#endif
+
 PyObject *
 slp_point_new(const slp_point_spec *spec, PyObject *quick, PyObject *op,
               PyObject *reraise, PyObject *defaults)
@@ -481,24 +582,22 @@ slp_point_new(const slp_point_spec *spec, PyObject *quick, PyObject *op,
         Py_XDECREF(gate);
         return NULL;
     }
-    code_buffer b = {0};
-    if (quick != NULL) {
-        int place = emit_ask(&b, 3);
-        emit_return(&b);
-        land(&b, place);
-    }
-    emit_call_const(&b, 2);
-    emit_outcome(&b);
-    PyObject *consts = PyTuple_Pack(4, Py_None, reraise, gate,
-                                    quick ? quick : Py_None);
-    PyObject *point = new_function(&cs, &b, consts);
-    Py_DECREF(gate);
-    Py_DECREF(cs.varnames);
-    if (point != NULL
-        && ((defaults && PyFunction_SetDefaults(point, defaults) < 0)
-            || set_doc(point, spec->doc) < 0)) {
+    PyObject *point = new_point(spec, &cs, quick, gate, reraise);
+    if (point != NULL && defaults != NULL
+        && PyFunction_SetDefaults(point, defaults) < 0) {
         Py_CLEAR(point);
     }
+#if SLP_SHORT_CALLS
+    if (point != NULL && spec->optional) {
+        Py_SETREF(point,
+                  new_short_point(spec, &cs, quick, gate, reraise, point));
+    }
+#endif
+    if (point != NULL) {
+        set_version(point);
+    }
+    Py_DECREF(gate);
+    Py_DECREF(cs.varnames);
     return point;
 }
 

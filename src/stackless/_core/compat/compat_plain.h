@@ -26,6 +26,12 @@ slp_frame_lasti(slp_frame *f)
 
 typedef PyObject *slp_slot;
 
+static inline bool
+slp_slot_is_empty(slp_slot slot)
+{
+    return slot == NULL;
+}
+
 static inline PyObject *
 slp_slot_peek(slp_slot slot)
 {

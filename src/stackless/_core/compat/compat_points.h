@@ -14,6 +14,10 @@
 #define SLP_POINT_ARGS    6
 #define SLP_DISPATCH_ARGS 6
 
+/* From 3.13 on CPython is slow to call a function that has a default and gets no
+   argument.  There such a point takes none, but *args; see slp_call_shorten(). */
+#define SLP_SHORT_CALLS (PY_VERSION_HEX >= 0x030D0000)
+
 typedef struct {
     const char *name;     /* "send" */
     const char *qualname; /* "channel.send" */
@@ -22,12 +26,14 @@ typedef struct {
     const char
         *params; /* "self value *args": space separated, * for varargs */
     int positional_only;
+    bool optional; /* there is one parameter, which is usually left out */
 } slp_point_spec;
 
 /* A function that calls a gate, in which `op` decides and relinks, and then
    returns or raises what another op gives: the one that the gate returned.
    First it asks `quick`, if that is not NULL, whose value is the function's at
-   once.  defaults: tuple or NULL. */
+   once.  defaults: tuple or NULL.  What of an optional parameter is in the
+   frame, slp_point_optional() tells. */
 SLP_INTERNAL PyObject *slp_point_new(const slp_point_spec *spec,
                                      PyObject *quick, PyObject *op,
                                      PyObject *reraise, PyObject *defaults);
@@ -92,6 +98,32 @@ slp_point_args(slp_frame *point, int n, PyObject **room)
     return room;
 #endif
 }
+
+#define SLP_OPTIONAL_SLOTS (1 + SLP_SHORT_CALLS)
+
+/* Which value of its optional parameter a point was given: borrowed, `by_default`
+   if none, NULL if there was more than one.  The default is by_default, too.  The
+   slots are `keyword` and, if SLP_SHORT_CALLS, a tuple, `positional`; both are
+   NULL after a short call. */
+static inline PyObject *
+slp_point_optional(PyObject *keyword, PyObject *positional,
+                   PyObject *by_default)
+{
+    if (keyword == NULL) {
+        return by_default;
+    }
+    if (positional == NULL || PyTuple_GET_SIZE(positional) == 0) {
+        return keyword;
+    }
+    return keyword == by_default && PyTuple_GET_SIZE(positional) == 1
+               ? PyTuple_GET_ITEM(positional, 0)
+               : NULL;
+}
+
+/* If point f, which has an optional parameter, was called without, let the
+   instruction that did it do so faster from now on: as CPython's own
+   specialisation would, if the point had no parameters at all. */
+SLP_INTERNAL void slp_call_shorten(slp_frame *f);
 
 /* On 3.11 SEND reaches an op faster through this slot of its type. */
 #if PY_VERSION_HEX < 0x030C0000

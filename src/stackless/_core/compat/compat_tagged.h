@@ -27,6 +27,12 @@ slp_frame_lasti(slp_frame *f)
 
 typedef _PyStackRef slp_slot;
 
+static inline bool
+slp_slot_is_empty(slp_slot slot)
+{
+    return PyStackRef_IsNull(slot);
+}
+
 static inline PyObject *
 slp_slot_peek(slp_slot slot)
 {

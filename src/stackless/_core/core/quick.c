@@ -15,28 +15,57 @@
 #include "dispatch.h"
 #include "room.h"
 
-/* What the schedule functions were given; the default is the caller. */
+/* The default of the schedule functions is the caller; borrowed. */
 static inline PyObject *
-take_retval(slp_thread *st, slp_frame *f)
+retval_of(slp_thread *st, PyObject *given)
 {
-    slp_slot *slot = &f->localsplus[0];
-    if (slp_slot_object(*slot) == st->state->current_default) {
-        return Py_NewRef((PyObject *)st->current);
-    }
-    return slp_slot_steal(slot);
+    return given == st->state->current_default ? (PyObject *)st->current
+                                               : given;
 }
+
+#if SLP_SHORT_CALLS
+
+static SLP_NOINLINE PyObject *
+retval_of_long_call(slp_thread *st, slp_frame *f)
+{
+    slp_call_shorten(f);
+    return retval_of(st, slp_point_optional(slp_slot_peek(f->localsplus[0]),
+                                            slp_slot_peek(f->localsplus[1]),
+                                            st->state->current_default));
+}
+
+/* NULL if the gate is to find out. */
+static inline PyObject *
+retval_of_schedule(slp_thread *st, slp_frame *f)
+{
+    return SLP_LIKELY(slp_slot_is_empty(f->localsplus[0]))
+               ? (PyObject *)st->current
+               : retval_of_long_call(st, f);
+}
+
+#else
+
+static inline PyObject *
+retval_of_schedule(slp_thread *st, slp_frame *f)
+{
+    return retval_of(st, f->localsplus[0]);
+}
+
+#endif
 
 static inline PyObject *
 schedule(slp_thread *st, slp_frame *f, bool switches)
 {
     slp_task *me = st->current, *next = me->next;
+    PyObject *retval = retval_of_schedule(st, f);
     if (SLP_UNLIKELY(next == me)) {
-        return me->tempval == NULL ? take_retval(st, f) : NULL;
+        return me->tempval == NULL ? Py_XNewRef(retval) : NULL;
     }
-    if (!switches || SLP_UNLIKELY(!slp_quick_leaves(st, f))) {
+    if (!switches || retval == NULL
+        || SLP_UNLIKELY(!slp_quick_leaves(st, f))) {
         return NULL;
     }
-    me->tempval = take_retval(st, f);
+    me->tempval = Py_NewRef(retval);
     return slp_quick_go(st, f, next);
 }
 
@@ -50,7 +79,7 @@ schedule_remove(slp_thread *st, slp_frame *f, bool switches)
         || !slp_quick_leaves(st, f)) {
         return NULL;
     }
-    me->tempval = take_retval(st, f);
+    me->tempval = Py_NewRef(retval_of(st, slp_slot_object(f->localsplus[0])));
     slp_ring_remove(st, me);
     Py_DECREF(me); /* not the last one */
     return slp_quick_go(st, f, next);

@@ -44,12 +44,40 @@ retval_arg(slp_thread *st, PyObject *retval)
                                                 : retval;
 }
 
+#if SLP_SHORT_CALLS
+/* What schedule() was given: borrowed. */
+static PyObject *
+schedule_arg(slp_thread *st, PyObject **args)
+{
+    PyObject *retval = slp_point_optional(args[0], args[1],
+                                          st->state->current_default);
+    if (retval == NULL) {
+        Py_ssize_t n = PyTuple_GET_SIZE(args[1]);
+        PyErr_Format(PyExc_TypeError,
+                     n > 1 ? "schedule() takes from 0 to 1 positional "
+                             "arguments but %zd were given"
+                           : "schedule() got multiple values for argument "
+                             "'retval'",
+                     n);
+        return NULL;
+    }
+    return retval_arg(st, retval);
+}
+#else
+static PyObject *
+schedule_arg(slp_thread *st, PyObject **args)
+{
+    return retval_arg(st, args[0]);
+}
+#endif
+
 /* ---- ops ----------------------------------------------------------------- */
 
 static int
 op_schedule(slp_thread *st, slp_entry *e, PyObject **args)
 {
-    return slp_schedule(st, e, retval_arg(st, args[0]), false);
+    PyObject *retval = schedule_arg(st, args);
+    return retval == NULL ? -1 : slp_schedule(st, e, retval, false);
 }
 
 static int
@@ -174,17 +202,17 @@ static const struct {
       "Returns retval (the current tasklet by default), or what was put into "
       "the\ncaller's tempval meanwhile. Raises RuntimeError while a "
       "switch_trap is set.",
-      "retval", 0},
+      "retval", 0, true},
      op_schedule,
      IN_MODULE,
-     1,
+     SLP_OPTIONAL_SLOTS,
      "c",
      &slp_quick_schedule},
     {{"schedule_remove", "schedule_remove", "stackless",
       "As schedule(), but the caller leaves the ring: it is paused until "
       "somebody\ninserts or runs it. Raises RuntimeError if nothing else "
       "could run.",
-      "retval", 0},
+      "retval", 0, false},
      op_schedule_remove,
      IN_MODULE,
      1,
@@ -195,7 +223,7 @@ static const struct {
       "meanwhile;\nan error that a tasklet does not catch is raised here.\n\n"
       "timeout (int, number of instructions) must be 0 in this version, and "
       "the flags\nhave no effect then.",
-      "timeout threadblock soft ignore_nesting totaltimeout", 0},
+      "timeout threadblock soft ignore_nesting totaltimeout", 0, false},
      op_run,
      IN_MODULE,
      1,
@@ -205,7 +233,7 @@ static const struct {
       "Hand value to a receiver; blocks until there is one.\n\n"
       "Raises RuntimeError on a deadlock or if the tasklet's block_trap is "
       "set, ValueError\nif it would block on a closed channel.",
-      "self value", 0},
+      "self value", 0, false},
      op_send,
      IN_CHANNEL,
      2,
@@ -215,7 +243,7 @@ static const struct {
       "Return what a sender hands over; blocks until there is one.\n\n"
       "Raises what the sender sent by send_exception(), and the errors of "
       "send().",
-      "self", 0},
+      "self", 0, false},
      op_receive,
      IN_CHANNEL,
      1,
@@ -224,7 +252,7 @@ static const struct {
     {{"send_exception", "channel.send_exception", "stackless",
       "As send(), but the receiver raises exc(*args). TypeError if exc is no "
       "exception\nclass.",
-      "self exc *args", 0},
+      "self exc *args", 0, false},
      op_send_exception,
      IN_CHANNEL,
      3,
@@ -233,7 +261,7 @@ static const struct {
     {{"send_throw", "channel.send_throw", "stackless",
       "As send(), but the receiver raises: exc is an exception or a class, "
       "val its\nvalue, tb a traceback. TypeError for anything else.",
-      "self exc val tb", 0},
+      "self exc val tb", 0, false},
      op_send_throw,
      IN_CHANNEL,
      4,
@@ -242,7 +270,7 @@ static const struct {
     {{"run", "tasklet.run", "stackless",
       "Run the tasklet now; the caller stays in the ring. Raises RuntimeError "
       "if it is\nblocked or dead.",
-      "self", 0},
+      "self", 0, false},
      op_task_run,
      IN_TASKLET,
      1,
@@ -251,7 +279,7 @@ static const struct {
     {{"switch", "tasklet.switch", "stackless",
       "Run the tasklet now; the caller leaves the ring and is paused. Raises\n"
       "RuntimeError if the tasklet is blocked, dead or of another thread.",
-      "self", 0},
+      "self", 0, false},
      op_task_switch,
      IN_TASKLET,
      1,
@@ -260,7 +288,7 @@ static const struct {
     {{"kill", "tasklet.kill", "stackless",
       "Raise TaskletExit in the tasklet: now, or with pending when it runs "
       "next. Does\nnothing if it has ended.",
-      "self pending", 0},
+      "self pending", 0, false},
      op_kill,
      IN_TASKLET,
      2,
@@ -270,7 +298,7 @@ static const struct {
       "Raise an exception in the tasklet: exc is an exception or a class, val "
       "its value,\ntb a traceback. Now, or with pending when it runs next. "
       "Raises RuntimeError if the\ntasklet is dead.",
-      "self exc val tb pending", 0},
+      "self exc val tb pending", 0, false},
      op_throw,
      IN_TASKLET,
      5,
@@ -279,7 +307,7 @@ static const struct {
     {{"raise_exception", "tasklet.raise_exception", "stackless",
       "Raise exc_class(*args) in the tasklet, now. TypeError if exc_class is "
       "no exception\nclass.",
-      "self exc_class *args", 0},
+      "self exc_class *args", 0, false},
      op_raise_exception,
      IN_TASKLET,
      3,
