@@ -18,7 +18,7 @@ import threading
 import _bench
 import _peers
 
-READY = 100
+READY = 500
 QUESTION = "What does it cost to hand over one object?"
 
 
@@ -167,7 +167,7 @@ def calls(times):
 def without_switch(name, times):
     """send() or receive() while the others are blocked and ready.
 
-    A hundred of them at a time; only the calls are measured.
+    Some hundreds of them at a time; only the calls are measured.
     """
     import stackless
 
