@@ -40,10 +40,11 @@ def member(function, laps, clock, depth):
     """What each of them does, in the depth-th frame from here."""
     if depth > 1:
         return member(function, laps, clock, depth - 1)
+    turns = itertools.repeat(None, laps)  # costs more than a turn
     function()
     if clock:
         clock.read()
-    for _ in itertools.repeat(None, laps):
+    for _ in turns:
         function()
     if clock:
         clock.read()
@@ -133,10 +134,11 @@ def tasks(column, count, laps, depth=1):
     async def deep(depth, clock):
         if depth > 1:
             return await deep(depth - 1, clock)
+        turns = itertools.repeat(None, laps)
         await asyncio.sleep(0)
         if clock:
             clock.read()
-        for _ in itertools.repeat(None, laps):
+        for _ in turns:
             await asyncio.sleep(0)
         if clock:
             clock.read()

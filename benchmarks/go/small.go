@@ -5,6 +5,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"time"
 )
 
 // Many let the next one run, so many times each.
@@ -12,14 +13,22 @@ func switches(numbers []int) (int, int) {
 	count, laps := numbers[0], numbers[1]
 	var all sync.WaitGroup
 	all.Add(count)
+	there, start := 0, make(chan bool) // all run on one thread
 	for i := 0; i < count; i++ {
 		go func() {
+			there++
+			<-start
 			for lap := 0; lap < laps; lap++ {
 				runtime.Gosched()
 			}
 			all.Done()
 		}()
 	}
+	for there < count {
+		runtime.Gosched()
+	}
+	begun = time.Now()
+	close(start)
 	all.Wait()
 	return count * laps, 0
 }
