@@ -204,6 +204,22 @@ def test_tools_come_and_go(company, tool):
     assert in_tasklet(body)
 
 
+def test_as_a_method(company):
+    """Called without arguments, it gets one: no call to shorten."""
+    class Holder:
+        let_go = stackless.schedule
+
+    def body(holder):
+        for _ in range(OFTEN):
+            result = holder.let_go()  # pytest takes an assert's call apart
+            assert result is holder
+
+    in_tasklet(body, Holder())
+    if SHORTENED:
+        assert "CALL_PY_EXACT_ARGS" not in opnames(body)
+        assert "CALL_PY_GENERAL" in opnames(body)
+
+
 def test_in_generators(company):
     def turns(count):
         for i in range(count):

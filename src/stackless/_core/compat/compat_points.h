@@ -120,8 +120,8 @@ slp_point_optional(PyObject *keyword, PyObject *positional,
                : NULL;
 }
 
-/* If point f, which has an optional parameter, was called without, let the
-   instruction that did it do so faster from now on: as CPython's own
+/* Point f, which has an optional parameter, got nothing by position: let the
+   instruction that called it do so faster from now on, as CPython's own
    specialisation would, if the point had no parameters at all. */
 SLP_INTERNAL void slp_call_shorten(slp_frame *f);
 

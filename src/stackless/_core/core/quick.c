@@ -28,10 +28,13 @@ retval_of(slp_thread *st, PyObject *given)
 static SLP_NOINLINE PyObject *
 retval_of_long_call(slp_thread *st, slp_frame *f)
 {
-    slp_call_shorten(f);
-    return retval_of(st, slp_point_optional(slp_slot_peek(f->localsplus[0]),
-                                            slp_slot_peek(f->localsplus[1]),
-                                            st->state->current_default));
+    PyObject *positional = slp_slot_peek(f->localsplus[1]);
+    if (positional != NULL && PyTuple_GET_SIZE(positional) == 0) {
+        slp_call_shorten(f);
+    }
+    return retval_of(
+        st, slp_point_optional(slp_slot_peek(f->localsplus[0]), positional,
+                               st->state->current_default));
 }
 
 /* NULL if the gate is to find out. */
