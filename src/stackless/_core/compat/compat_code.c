@@ -417,6 +417,15 @@ slp_gate_new(const char *name, PyObject *op)
     return new_internal(name, &b, PyTuple_Pack(2, Py_None, op), 0, 0, 3, NULL);
 }
 
+static int
+append_name(PyObject *names, const char *name)
+{
+    PyObject *text = PyUnicode_FromString(name);
+    int r = text ? PyList_Append(names, text) : -1;
+    Py_XDECREF(text);
+    return r;
+}
+
 /* Parse "self value *args" into the spec. */
 static int
 parse_params(const slp_point_spec *spec, code_spec *code)
@@ -442,23 +451,11 @@ parse_params(const slp_point_spec *spec, code_spec *code)
             code->argcount = (int)n - 1;
         }
     }
-    if (SLP_SHORT_CALLS && spec->optional) { /* empty, unless it is *args */
-        PyObject *args = PyUnicode_FromString("args");
-        int r = args ? PyList_Append(parts, args) : -1;
-        Py_XDECREF(args);
-        if (r < 0) {
-            Py_DECREF(parts);
-            return -1;
-        }
-    }
-    if (HIDE_BY_TRACING) {
-        PyObject *restore = PyUnicode_FromString(".restore");
-        int r = restore ? PyList_Append(parts, restore) : -1;
-        Py_XDECREF(restore);
-        if (r < 0) {
-            Py_DECREF(parts);
-            return -1;
-        }
+    /* "args" is empty, unless the point is a short one. */
+    if ((SLP_SHORT_CALLS && spec->optional && append_name(parts, "args") < 0)
+        || (HIDE_BY_TRACING && append_name(parts, ".restore") < 0)) {
+        Py_DECREF(parts);
+        return -1;
     }
     code->varnames = PyList_AsTuple(parts);
     Py_DECREF(parts);
