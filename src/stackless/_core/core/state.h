@@ -53,7 +53,7 @@ struct slp_state {
     long carrier_count;
     uint64_t soft_switches, hard_switches; /* by gates */
     uint64_t quick_switches;               /* of threads that have ended */
-    slp_room rooms[256];
+    slp_room rooms[128][2]; /* by hash of the code; the newest first */
 };
 
 SLP_INTERNAL slp_state *slp_state_of(PyObject *module);
