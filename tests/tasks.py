@@ -1,8 +1,12 @@
 """What tests of several folders do with tasklets."""
 
+import os
 import threading
 
 import stackless
+
+# Under AddressSanitizer memory is used again late, and address space is short.
+SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
 
 
 def through_c(function, *args):

@@ -26,6 +26,7 @@ import get_pythons
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 LOGS = ROOT / "build" / "ci"
 VENV = ROOT / ".venv" / "bin"
+VENV_LABEL = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 BUDGET = 75 * 60  # no job starts later than this
 JOB_LIMIT = 15 * 60
@@ -40,6 +41,9 @@ RETURN = {"STACKLESS_GATE": "return"}
 # gates only.  The attack brings stresses of its own for that.
 AGAIN = ["tests/semantics", "tests/unit", "tests/capi", "tests/tools"]
 HARD_TOO = [*AGAIN, "tests/stress", "tests/extensions", "tests/cli"]
+# Small, but all of them: they run once for each of these, and in `make test`.
+BENCHMARKS = "tests/examples/test_examples.py::test_benchmarks_run"
+WITH_BENCHMARKS = ("3.13 soft", "3.15 soft")
 
 # One after the other; the jobs of the later ones run two at a time.
 STAGES = ["lint", "user", "build", "matrix", "sanitize", "extra"]
@@ -160,6 +164,11 @@ def in_python(label, *options):
     return [*command, "--"]
 
 
+def whole_suite(name):
+    """What pytest is given for the job of that name."""
+    return [] if name in WITH_BENCHMARKS else ["--deselect", BENCHMARKS]
+
+
 def test_options(label):
     """How the extension is built for the tests on that interpreter."""
     debug = ["--debug"] if label.endswith("-dbg") else []
@@ -184,17 +193,25 @@ def matrix_jobs(pythons):
         )
         options = ["-X", "dev"] if label.endswith("-dbg") else []
         run = [*command, *options, *pytest]
-        yield Job("matrix", f"{label} soft", run, {}, missing)
+        name = f"{label} soft"
+        soft = [*run, *whole_suite(name)]
+        yield Job("matrix", name, soft, {}, missing)
         minor = "-" not in label
         hard = [*run, *(HARD_TOO if minor else AGAIN)]
-        yield Job("matrix", f"{label} hard", hard, HARD, missing)
+        if label != VENV_LABEL:  # `make test` has been there
+            yield Job("matrix", f"{label} hard", hard, HARD, missing)
         if minor:
             again = [*run, *AGAIN]
             yield Job("matrix", f"{label} sliced", again, SLICE, missing)
-            gates = run if label in ("3.11", "3.15") else again
-            yield Job("matrix", f"{label} return", gates, RETURN, missing)
+            name = f"{label} return"
+            gates = again
+            if label in ("3.11", "3.15"):
+                gates = [*run, *whole_suite(name)]
+            yield Job("matrix", name, gates, RETURN, missing)
         if label in ("3.14", "3.15"):
-            yield Job("matrix", f"{label} JIT", run, JIT, missing)
+            name = f"{label} JIT"
+            jit = [*run, *whole_suite(name)]
+            yield Job("matrix", name, jit, JIT, missing)
     for label in ("3.12", "3.14"):
         missing = None if pythons[label] else f"no CPython {label} here"
         command = in_python(label, "--asan", "--coretest")
@@ -206,7 +223,9 @@ def matrix_jobs(pythons):
             missing,
         )
         run = [*command, *pytest]
-        yield Job("sanitize", f"asan {label} soft", run, {}, missing)
+        name = f"asan {label} soft"
+        soft = [*run, *whole_suite(name)]
+        yield Job("sanitize", name, soft, {}, missing)
         hard = [*run, *AGAIN]
         yield Job("sanitize", f"asan {label} hard", hard, HARD, missing)
 
@@ -226,8 +245,8 @@ def c_job(stage, name, folder, setup, missing=None, environ=None):
 def all_jobs():
     pythons = {label: get_pythons.find(label) for label in get_pythons.LABELS}
     yield Job("lint", "lint", ["make", "lint-fast"])
-    yield Job("user", "make test", ["make", "test-py", "test-c"])
     yield Job("user", "make demo", ["make", "demo"])
+    yield Job("matrix", "make test", ["make", "test"])
     yield from matrix_jobs(pythons)
     patches = [sys.executable, "tools/check_patches.py"]
     yield Job("extra", "patch releases", patches)

@@ -104,8 +104,9 @@ def test_nothing_is_left_of_it():
     def function(deep=40):
         thing = Thing()
         things.append(weakref.ref(thing))
-        spawn(gc.collect)
-        stackless.schedule(None)
+        if deep % 8 == 0:  # a full one takes its time
+            spawn(gc.collect)
+            stackless.schedule(None)
         assert all(thing() is not None for thing in things)
         if deep:
             function(deep - 1)

@@ -4,7 +4,6 @@ import contextvars
 import copy
 import functools
 import json
-import os
 import sys
 import textwrap
 
@@ -17,6 +16,7 @@ except ImportError:  # a build for users
     _coretest = None
 
 from semantics_support import run_program, spawn, through_c
+from tasks import SANITIZED
 
 call = stackless.call_on_new_stack
 
@@ -141,7 +141,7 @@ def test_bad_arguments(arguments, keywords, error):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS")
-@pytest.mark.skipif("asan" in os.environ.get("LD_PRELOAD", ""),
+@pytest.mark.skipif(SANITIZED,
                     reason="AddressSanitizer needs all address space")
 def test_no_memory():
     done = run_program("""

@@ -11,14 +11,13 @@ import textwrap
 
 import pytest
 
+from tasks import SANITIZED
+
 pytestmark = [
     pytest.mark.noleak,  # subprocesses
     pytest.mark.skipif(sys.platform != "linux", reason="Linux"),
 ]
 HARD = os.environ.get("STACKLESS_TEST_HARD", "0") not in ("", "0")
-# Sanitizers reserve more address space than any limit leaves, and end the
-# process when they find no room themselves.
-SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
 
 PRELUDE = f"""
 import contextlib, ctypes, gc, resource, sys, threading
