@@ -256,14 +256,22 @@ def storm():
             pass
 
 
+def calm(function):
+    """Handlers are over, but what they threw may still be on its way."""
+    try:
+        function()
+    except (Boom, KeyboardInterrupt):
+        pass
+
+
 def settle():
     """Let those who are left receive, then end the others."""
     for _ in range(1000):
-        stackless.schedule()
+        calm(stackless.schedule)
     for tasklet in stackless.all_tasklets():
         if not tasklet.is_main:
-            tasklet.kill()
-    stackless.run()
+            calm(tasklet.kill)
+    calm(stackless.run)
 
 
 def report():
