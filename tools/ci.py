@@ -41,6 +41,8 @@ RETURN = {"STACKLESS_GATE": "return"}
 # gates only.  The attack brings stresses of its own for that.
 AGAIN = ["tests/semantics", "tests/unit", "tests/capi", "tests/tools"]
 HARD_TOO = [*AGAIN, "tests/stress", "tests/extensions", "tests/cli"]
+# What looks for crashes: on builds where all of it would take too long.
+DEEP = [*AGAIN, "tests/stress", "tests/attack"]
 # Small, but all of them: they run once for each of these, and in `make test`.
 BENCHMARKS = "tests/examples/test_examples.py::test_benchmarks_run"
 WITH_BENCHMARKS = ("3.13 soft", "3.15 soft")
@@ -194,9 +196,9 @@ def matrix_jobs(pythons):
         options = ["-X", "dev"] if label.endswith("-dbg") else []
         run = [*command, *options, *pytest]
         name = f"{label} soft"
-        soft = [*run, *whole_suite(name)]
-        yield Job("matrix", name, soft, {}, missing)
         minor = "-" not in label
+        soft = [*run, *(whole_suite(name) if minor else DEEP)]
+        yield Job("matrix", name, soft, {}, missing)
         hard = [*run, *(HARD_TOO if minor else AGAIN)]
         if label != VENV_LABEL:  # `make test` has been there
             yield Job("matrix", f"{label} hard", hard, HARD, missing)
@@ -204,14 +206,11 @@ def matrix_jobs(pythons):
             again = [*run, *AGAIN]
             yield Job("matrix", f"{label} sliced", again, SLICE, missing)
             name = f"{label} return"
-            gates = again
-            if label in ("3.11", "3.15"):
-                gates = [*run, *whole_suite(name)]
+            gates = [*run, *whole_suite(name)] if label == "3.15" else again
             yield Job("matrix", name, gates, RETURN, missing)
         if label in ("3.14", "3.15"):
-            name = f"{label} JIT"
-            jit = [*run, *whole_suite(name)]
-            yield Job("matrix", name, jit, JIT, missing)
+            jit = [*run, *DEEP]
+            yield Job("matrix", f"{label} JIT", jit, JIT, missing)
     for label in ("3.12", "3.14"):
         missing = None if pythons[label] else f"no CPython {label} here"
         command = in_python(label, "--asan", "--coretest")
@@ -224,10 +223,13 @@ def matrix_jobs(pythons):
         )
         run = [*command, *pytest]
         name = f"asan {label} soft"
-        soft = [*run, *whole_suite(name)]
+        if label == "3.12":
+            soft = [*run, *whole_suite(name)]
+            hard = [*run, *AGAIN]
+            yield Job("sanitize", f"asan {label} hard", hard, HARD, missing)
+        else:
+            soft = [*run, *DEEP]
         yield Job("sanitize", name, soft, {}, missing)
-        hard = [*run, *AGAIN]
-        yield Job("sanitize", f"asan {label} hard", hard, HARD, missing)
 
 
 def c_job(stage, name, folder, setup, missing=None, environ=None):
