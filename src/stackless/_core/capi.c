@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PSF-2.0 */
 /* The C API: what include/stackless_api.h promises, as a capsule. */
+#include "core/atomic.h"
 #include "core/bomb.h"
 #include "core/dispatch.h"
 #include "core/quick.h"
@@ -162,8 +163,7 @@ static int
 PyTasklet_SetAtomic(PyTaskletObject *task, int flag)
 {
     int old = (int)task->atomic;
-    task->atomic = flag != 0;
-    return old;
+    return slp_task_set_atomic(task, flag != 0) < 0 ? -1 : old;
 }
 
 static int

@@ -826,7 +826,7 @@ module_exec(PyObject *module)
                         "interpreter and cannot be loaded again");
         return -1;
     }
-    if (slp_tools_setup(slp_ts()) < 0 || name_functions(module) < 0
+    if (slp_tools_setup(slp_ts()) < 0 || slp_gil_setup() < 0 || name_functions(module) < 0
         || add_tasklet_exit(s) < 0 || slp_dispatch_setup(s) < 0
         || slp_misc_types_setup(s, module) < 0 || slp_bomb_setup(s, module) < 0
         || slp_tasklet_setup(s, module) < 0 || slp_channel_setup(s, module) < 0

@@ -13,6 +13,7 @@
    then holds for the tasklet that arrives. */
 #include "dispatch.h"
 
+#include "atomic.h"
 #include "bomb.h"
 #include "check.h"
 #include "host.h"
@@ -557,6 +558,7 @@ slp_resume(slp_thread *st)
         install(st, me);
     }
     arrive(st);
+    slp_atomic_arrive(st);
     PyObject *v = me->tempval;
     bool bombed = me->bombed;
     me->tempval = NULL;
@@ -795,6 +797,7 @@ start(slp_thread *st, slp_task *t)
     t->bottom = NULL;
     install(st, t);
     arrive(st);
+    slp_atomic_arrive(st);
     if (t->bombed) {
         PyObject *exc = t->tempval;
         t->tempval = NULL;

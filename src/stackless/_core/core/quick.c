@@ -124,7 +124,9 @@ slp_quick_update(slp_thread *st)
                  && s->schedule_hook == NULL && s->channel_callback == NULL
                  && st->switch_trap == 0;
     st->quick_usual = usual;
-    st->quick_sp = usual && c->dispatcher != NULL ? c->sp : 0;
+    bool at_once = usual && c->dispatcher != NULL
+                   && !slp_section_is_open(&st->section);
+    st->quick_sp = at_once ? c->sp : 0;
 }
 
 void

@@ -76,6 +76,7 @@ slp_state_gone(slp_state *s)
     }
     /* Other OS threads may live on, and meet the next interpreter. */
     for (slp_thread *st = s->threads; st != NULL; st = st->next_thread) {
+        slp_section_close(&st->section);
         st->ts = NULL;
         st->quick_sp = 0;
         st->quick_usual = false;
@@ -86,6 +87,7 @@ slp_state_gone(slp_state *s)
         t->all_next = t->all_prev = t;
         t->thread = NULL;
     }
+    slp_gil_shutdown();
 }
 
 static slp_state *
@@ -249,6 +251,7 @@ slp_thread_forget(slp_thread *st)
     if (*link != NULL) {
         *link = st->next_thread;
     }
+    slp_section_close(&st->section);
     st->state->quick_switches += st->quick_switches;
     st->quick_switches = 0;
     st->quick_sp = 0;

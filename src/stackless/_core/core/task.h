@@ -75,11 +75,11 @@ typedef struct slp_task {
                 doomed : 1; /* killed by the collector, in the ring */
             unsigned char survived : 1; /* its finalizer: to be called again */
             unsigned char pinned : 1;   /* main: to stay on its C stack */
+            unsigned char atomic : 1;   /* see atomic.h */
         };
         unsigned char entry;
     };
     unsigned is_main : 1;
-    unsigned atomic : 1;
     unsigned ignore_nesting : 1;
     unsigned block_trap : 1;
     unsigned sending : 1;  /* blocked as a sender */
@@ -116,6 +116,7 @@ struct slp_thread {
     slp_carrier *running, *native;
     slp_pystate *host; /* of who waits on `native` for main; NULL: main itself
                           is there */
+    slp_section section; /* open while `current` is atomic */
     slp_pool pool;
     slp_carrier *idle;     /* dispatchers that wait for a job */
     slp_carrier *finished; /* C stacks that have been left for good */

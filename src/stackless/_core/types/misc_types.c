@@ -4,6 +4,7 @@
    default argument that stands for the current tasklet. */
 #include "types.h"
 
+#include "../core/atomic.h"
 #include "structmember.h"
 
 PyTypeObject *
@@ -63,9 +64,12 @@ atomic_enter(PyObject *self, PyObject *Py_UNUSED(args))
                         "this atomic object is already entered");
         return NULL;
     }
+    bool old = st->current->atomic;
+    if (slp_task_set_atomic(st->current, true) < 0) {
+        return NULL;
+    }
     a->task = (slp_task *)Py_NewRef(st->current);
-    a->old = a->task->atomic;
-    a->task->atomic = 1;
+    a->old = old;
     return Py_NewRef(self);
 }
 
@@ -78,9 +82,11 @@ atomic_exit(PyObject *self, PyObject *Py_UNUSED(args))
                         "this atomic object is not entered");
         return NULL;
     }
-    a->task->atomic = a->old;
-    Py_CLEAR(a->task);
-    Py_RETURN_NONE;
+    slp_task *t = a->task;
+    a->task = NULL;
+    int r = slp_task_set_atomic(t, a->old);
+    Py_DECREF(t);
+    return r < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyMethodDef atomic_methods[] = {

@@ -3,6 +3,7 @@
    that never switch.  Those that may are in points.c. */
 #include "types.h"
 
+#include "../core/atomic.h"
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
 
@@ -524,7 +525,11 @@ tasklet_remove(PyObject *self, PyObject *Py_UNUSED(args))
 
 PyDoc_STRVAR(set_atomic_doc,
              "set_atomic($self, flag, /)\n--\n\n"
-             "Set the atomic flag (int); returns the old value (bool).");
+             "Set the atomic flag (int); returns the old value (bool). While an "
+             "atomic tasklet\nruns, neither another tasklet nor another "
+             "thread takes its place unless it blocks or\nreleases the GIL "
+             "itself. RuntimeError if that needs a thread and there can be "
+             "none.");
 
 static PyObject *
 tasklet_set_atomic(PyObject *self, PyObject *flag)
@@ -535,8 +540,8 @@ tasklet_set_atomic(PyObject *self, PyObject *flag)
         return NULL;
     }
     bool old = t->atomic;
-    t->atomic = value != 0;
-    return PyBool_FromLong(old);
+    return slp_task_set_atomic(t, value != 0) < 0 ? NULL
+                                                  : PyBool_FromLong(old);
 }
 
 PyDoc_STRVAR(set_ignore_nesting_doc,

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Part of compat.h: sections in which the GIL is not taken from a thread.
+
+   A thread that waits for the GIL asks the holder to drop it when it has waited
+   for `interval` without any switch.  While a section is open, anywhere, the
+   interval is so long that nobody asks.  But a thread in a section may let go
+   of the GIL by itself, in time.sleep() say; the others must then have their
+   turns, and it must come back: the guardian, a thread of ours without a thread
+   state, asks in their place, and never one that is inside. */
+#ifndef SLP_COMPAT_GIL_H
+#define SLP_COMPAT_GIL_H
+
+#ifndef SLP_COMPAT_H
+#    error "include compat.h"
+#endif
+
+/* One for each thread that may have one; zero: closed. */
+typedef struct slp_section {
+    PyThreadState *ts; /* who is inside; NULL: closed */
+    struct slp_section *next, *prev;
+} slp_section;
+
+static inline bool
+slp_section_is_open(const slp_section *s)
+{
+    return s->ts != NULL;
+}
+
+/* Before one is opened for the program: starts what it needs, and lets whoever
+   has asked for the GIL have it.  -1 with RuntimeError. */
+SLP_INTERNAL int slp_section_prepare(PyThreadState *ts);
+/* No-ops if it is open or closed already. */
+SLP_INTERNAL void slp_section_open(slp_section *s, PyThreadState *ts);
+SLP_INTERNAL void slp_section_close(slp_section *s);
+
+/* Once per interpreter; -1 with an exception. */
+SLP_INTERNAL int slp_gil_setup(void);
+/* All sections have been closed, and none is going to be opened. */
+SLP_INTERNAL void slp_gil_shutdown(void);
+
+#endif
