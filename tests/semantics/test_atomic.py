@@ -44,6 +44,11 @@ class Spinner:
         self.thread.join()
 
 
+def run_well(source):
+    done = run_program(source, timeout=50)
+    assert (done.returncode, done.stderr) == (0, ""), done
+
+
 def busy(seconds):
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
@@ -300,7 +305,7 @@ def test_another_threads_section_does_not_show():
 @pytest.mark.skipif(not LINUX, reason="counts threads in /proc")
 @pytest.mark.noleak
 def test_no_thread_is_made_where_there_is_none():
-    run_program("""
+    run_well("""
         import os, threading, time, stackless
 
         def threads():
@@ -375,7 +380,7 @@ def test_fork(inside):
 @pytest.mark.noleak
 @pytest.mark.parametrize("how", ["end", "exit", "daemon", "tasklet"])
 def test_the_program_ends_inside(how):
-    run_program(f"""
+    run_well(f"""
         import sys, threading, time, stackless
         how = {how!r}
 
