@@ -249,6 +249,8 @@ class Threads(Stress):
         # A collection in one thread would make that of another one a no-op.
         gc.disable()
         self.over = False
+        # A program that deadlocks would wait for them.
+        _coretest.sleep_never(True)
         self.threads = [threading.Thread(target=self.noise) for _ in "ab"]
         for thread in self.threads:
             thread.start()
@@ -260,6 +262,7 @@ class Threads(Stress):
         self.over = True
         for thread in self.threads:
             thread.join()
+        _coretest.sleep_never(False)
         if enabled:
             gc.enable()
 
@@ -340,7 +343,6 @@ WORDS = {
     "slice": Slice,
     "signals": Signals,
     "inspect": Inspect,
-    "threads": Threads,
 }
 if "libasan" in os.environ.get("LD_PRELOAD", ""):
     del WORDS["slice"]  # it would see variables move
@@ -350,6 +352,7 @@ if TOOLS:
     if sys.version_info >= (3, 12) and not MONITORING_ASSERTS:
         WORDS["monitor"] = Monitor
 if _coretest is not None:
+    WORDS["threads"] = Threads
     WORDS["evaluator"] = Evaluator
 
 # Round robin.  The pairs are those of which each makes the other worse.

@@ -77,6 +77,7 @@ def set_attributes():
     tasklet.block_trap = True
     tasklet.set_atomic(1)
     tasklet.set_ignore_nesting(1)
+    tasklet.bind_thread()
     assert tasklet.tempval is VALUE
     tasklet.run()
 

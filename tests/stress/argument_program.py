@@ -650,7 +650,7 @@ def main():
     sys.unraisablehook = remember
     sys.stderr = cases.Writer()  # print_stacks() writes there
     reset()
-    cases.foreign(int)
+    cases.begin()
     gc.collect()
     gc.freeze()  # collections look at the cases' objects only
     try:

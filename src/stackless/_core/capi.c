@@ -89,14 +89,14 @@ static int
 PyTasklet_Insert(PyTaskletObject *task)
 {
     slp_thread *st = slp_thread_get();
-    return st ? slp_task_insert(st, task) : -1;
+    return st ? slp_task_insert(task) : -1;
 }
 
 static int
 PyTasklet_Remove(PyTaskletObject *task)
 {
     slp_thread *st = slp_thread_get();
-    return st ? slp_task_remove(st, task) : -1;
+    return st ? slp_task_remove(task) : -1;
 }
 
 /* exc: new reference or NULL with an exception. */

@@ -7,6 +7,7 @@
 #include "core/newstack.h"
 #include "core/quick.h"
 #include "core/sched.h"
+#include "core/sleep.h"
 #include "module.h"
 #include "types/types.h"
 
@@ -826,8 +827,9 @@ module_exec(PyObject *module)
                         "interpreter and cannot be loaded again");
         return -1;
     }
-    if (slp_tools_setup(slp_ts()) < 0 || slp_gil_setup() < 0 || name_functions(module) < 0
-        || add_tasklet_exit(s) < 0 || slp_dispatch_setup(s) < 0
+    if (slp_tools_setup(slp_ts()) < 0 || slp_gil_setup() < 0
+        || name_functions(module) < 0 || add_tasklet_exit(s) < 0
+        || slp_dispatch_setup(s) < 0 || slp_sleep_setup(s) < 0
         || slp_misc_types_setup(s, module) < 0 || slp_bomb_setup(s, module) < 0
         || slp_tasklet_setup(s, module) < 0 || slp_channel_setup(s, module) < 0
         || slp_points_setup(s, module) < 0 || slp_state_publish(s) < 0

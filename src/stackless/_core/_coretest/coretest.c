@@ -669,6 +669,25 @@ set_evaluator(PyObject *Py_UNUSED(module), PyObject *flag)
     return r;
 }
 
+/* ---- threads ------------------------------------------------------------- */
+
+PyDoc_STRVAR(sleep_never_doc,
+             "sleep_never(flag)\n--\n\n"
+             "Whether a thread with nothing to run meets a deadlock although "
+             "there are other\nthreads; returns the old value.");
+
+static PyObject *
+sleep_never(PyObject *Py_UNUSED(module), PyObject *flag)
+{
+    int on = PyObject_IsTrue(flag);
+    if (on < 0) {
+        return NULL;
+    }
+    bool old = *engine->sleep_never;
+    *engine->sleep_never = on;
+    return PyBool_FromLong(old);
+}
+
 /* ---- the module ---------------------------------------------------------- */
 
 #define API(name, flags)                                                      \
@@ -748,6 +767,7 @@ static PyMethodDef methods[] = {
     {"check_every", set_check_every, METH_O, check_every_doc},
     {"count", count, METH_NOARGS, count_doc},
     {"set_evaluator", set_evaluator, METH_O, set_evaluator_doc},
+    {"sleep_never", sleep_never, METH_O, sleep_never_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -58,6 +58,13 @@ take_back(PyThreadState *ts)
     _Py_atomic_store_relaxed(&ts->interp->ceval.gil_drop_request, 0);
 }
 
+static bool
+are_signals_pending(PyThreadState *ts)
+{
+    (void)ts;
+    return _Py_atomic_load_relaxed(&_PyRuntime.ceval.signals_pending);
+}
+
 #else
 
 static PyThreadState *
@@ -90,6 +97,12 @@ take_back(PyThreadState *ts)
     _Py_unset_eval_breaker_bit(ts, _PY_GIL_DROP_REQUEST_BIT);
 }
 
+static bool
+are_signals_pending(PyThreadState *ts)
+{
+    return _Py_eval_breaker_bit_is_set(ts, _PY_SIGNALS_PENDING_BIT);
+}
+
 #endif
 
 #define FOREVER (3600ul * 1000000ul) /* microseconds, as gil->interval */
@@ -102,9 +115,9 @@ take_back(PyThreadState *ts)
 
 static struct {
     gil_state *gil;
-    slp_section *first;   /* those that are open */
-    unsigned long usual;  /* the interval, while any is open */
-    unsigned long bumps;  /* how often we have changed gil->switch_number */
+    slp_section *first;     /* those that are open */
+    unsigned long usual;    /* the interval, while any is open */
+    unsigned long bumps;    /* how often we have changed gil->switch_number */
     PyThreadState *overdue; /* held the GIL too long, but was inside */
 
     /* The guardian's: what it saw at its last look, and whom it has asked. */
@@ -160,8 +173,8 @@ look(gil_state *gil)
     PyThreadState *holder = holder_of(gil);
     unsigned long switches = gil->switch_number - held.bumps;
     relieve(gil);
-    if (holder != NULL && holder == held.seen
-        && switches == held.seen_switches && somebody_waits(gil)) {
+    if (holder != NULL && holder == held.seen && switches == held.seen_switches
+        && somebody_waits(gil)) {
         if (is_inside(holder)) {
             held.overdue = holder; /* asked as soon as it is not */
         }
@@ -360,6 +373,12 @@ in_child(void)
     }
 }
 
+bool
+slp_signals_pending(PyThreadState *ts)
+{
+    return slp_is_main_thread() && are_signals_pending(ts);
+}
+
 /* ---- functions of CPython's that have to know ------------------------------ */
 
 static PyCFunction sys_get, sys_set, start_new;
@@ -446,8 +465,9 @@ stand_in_front(size_t i)
     if (f == NULL) {
         return -1;
     }
-    PyMethodDef *def = PyCFunction_CheckExact(f) ? ((PyCFunctionObject *)f)->m_ml
-                                                 : NULL;
+    PyMethodDef *def = PyCFunction_CheckExact(f)
+                           ? ((PyCFunctionObject *)f)->m_ml
+                           : NULL;
     bool same = def != NULL && def->ml_flags == wrapped[i].flags;
     if (same && def->ml_meth != wrapped[i].ours) {
         *wrapped[i].theirs = def->ml_meth;

@@ -33,6 +33,9 @@ SLP_INTERNAL int slp_section_prepare(PyThreadState *ts);
 SLP_INTERNAL void slp_section_open(slp_section *s, PyThreadState *ts);
 SLP_INTERNAL void slp_section_close(slp_section *s);
 
+/* Are signals waiting to be handled, and is this the thread for it? */
+SLP_INTERNAL bool slp_signals_pending(PyThreadState *ts);
+
 /* Once per interpreter; -1 with an exception. */
 SLP_INTERNAL int slp_gil_setup(void);
 /* All sections have been closed, and none is going to be opened. */

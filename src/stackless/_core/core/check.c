@@ -8,6 +8,8 @@
    stand anywhere. */
 #include "check.h"
 
+#include "sleep.h"
+
 #if defined(SLP_CHECK) || defined(SLP_CORETEST)
 static int check_every;
 #endif
@@ -355,6 +357,7 @@ static slp_test_api api = {
     .check_now = check_now,
     .fail_c_stacks_after = slp_carrier_fail_after,
     .count = count,
+    .sleep_never = &slp_sleep_never,
 };
 
 int

@@ -19,6 +19,7 @@ typedef struct {
     /* Of this thread: data stacks of tasklets, C stacks that carry one, C
        stacks in all of the interpreter. */
     void (*count)(long *chunks, long *used, long *mapped);
+    bool *sleep_never; /* see sleep.h */
 } slp_test_api;
 
 /* Put the capsule into the module, if this build has it; -1 on error. */

@@ -19,6 +19,7 @@
 #include "host.h"
 #include "quick.h"
 #include "room.h"
+#include "settle.h"
 
 /* ---- ops ----------------------------------------------------------------- */
 
@@ -637,91 +638,15 @@ static PyMethodDef reraise_def = {"_reraise", reraise, METH_NOARGS, NULL};
 
 /* ---- the end of a tasklet ------------------------------------------------ */
 
-/* What becomes of the exception that left the running tasklet.  Runs the
-   error handler.  Returns the exception for main or the watchdog, or NULL;
-   *to_main says that it is for main. */
-static PyObject *
-judge(slp_thread *st, PyObject *exc, bool *to_main)
-{
-    slp_state *s = st->state;
-    *to_main = false;
-    if (PyErr_GivenExceptionMatches(exc, s->tasklet_exit)) {
-        slp_defer(st, exc);
-        return NULL;
-    }
-    if (PyErr_GivenExceptionMatches(exc, PyExc_SystemExit)) {
-        if (!slp_is_main_thread()) {
-            slp_defer(st, exc);
-            return NULL;
-        }
-        *to_main = true;
-        return exc;
-    }
-    if (s->error_handler == NULL) {
-        return exc;
-    }
-    PyObject *handler = Py_NewRef(s->error_handler);
-    PyObject *tb = PyException_GetTraceback(exc);
-    PyObject *r = PyObject_CallFunctionObjArgs(
-        handler, (PyObject *)Py_TYPE(exc), exc, tb ? tb : Py_None, NULL);
-    Py_XDECREF(tb);
-    Py_DECREF(handler);
-    slp_defer(st, exc);
-    if (r == NULL) {
-        return slp_take_exc();
-    }
-    slp_defer(st, r);
-    return NULL;
-}
-
-/* Nothing is left to run but w, which is blocked: it hears why. */
-static PyObject *
-blocked_for_ever(slp_thread *st, slp_task *w)
-{
-    slp_deadlock(st,
-                 w->sending ? "the main tasklet is sending without a receiver "
-                              "available."
-                            : "the main tasklet is receiving without a sender "
-                              "available.",
-                 true);
-    return slp_take_exc();
-}
-
-/* What has left the running tasklet's first frame, or NULL. */
-static PyObject *
-take_failure(slp_thread *st)
-{
-    PyObject *exc = st->failure;
-    st->failure = NULL;
-    if (SLP_DISPATCHER_CATCHES && exc == NULL) {
-        exc = slp_dispatcher_exc(st->running->dispatcher);
-    }
-    return exc;
-}
-
-/* The error that the running tasklet ends with, if it concerns another one:
-   *target is who is to hear of it.  Runs the error handler. */
-static PyObject *
+static inline PyObject *
 settle(slp_thread *st, slp_task *me, slp_task **target)
 {
-    bool to_main = false;
-    PyObject *error = NULL, *exc = take_failure(st);
-    if (exc != NULL) {
-        error = judge(st, exc, &to_main);
-        if (error != NULL
-            && PyErr_GivenExceptionMatches(error, st->state->tasklet_exit)) {
-            slp_defer(st, error); /* the handler was killed */
-            error = NULL;
-        }
+    if (SLP_DISPATCHER_CATCHES || st->failure != NULL || me->next == me
+        || slp_extras_any(st->ts)) {
+        return slp_settle(st, me, target);
     }
-    if (slp_extras_any(st->ts)) {
-        slp_extras_end(st->ts);
-    }
-    *target = to_main ? st->main : slp_watchdog(st);
-    if (error == NULL && me->next == me && (*target)->place == SLP_IN_QUEUE) {
-        error = blocked_for_ever(st, *target);
-    }
-    return error;
+    *target = slp_watchdog(st);
+    return NULL;
 }
 
 /* The running tasklet has returned or raised: settle that and choose who is
@@ -735,7 +660,7 @@ end_current(slp_thread *st)
     slp_tracing_on(st->ts);
     slp_extras_abandon(st->ts, &me->py);
     if (me == st->main) {
-        slp_host_ends(st, take_failure(st));
+        slp_host_ends(st, slp_take_failure(st));
         return me; /* it goes on there */
     }
     PyObject *error = settle(st, me, &w);
@@ -745,13 +670,23 @@ end_current(slp_thread *st)
         run_schedule_callback(st, me, to);
         slp_defer(st, (PyObject *)to);
     }
-    /* No Python code from here on. */
-    slp_pystate_stash(st->ts, &me->py);
-    slp_task *next = me->next;
     if (w != st->main) {
         w = slp_watchdog(st); /* perhaps another one by now */
     }
-    if (error != NULL || next == me) {
+    if (error == NULL && me->next == me && w->place == SLP_IN_QUEUE
+        && st->sleeper == NULL) {
+        error = slp_blocked_for_ever(st, w);
+    }
+    /* No Python code from here on. */
+    slp_pystate_stash(st->ts, &me->py);
+    slp_task *next = me->next;
+    if (error == NULL && next == me && w->place == SLP_IN_QUEUE
+        && st->sleeper != NULL) {
+        next = st->sleeper;
+        slp_ring_append(st, next); /* with our reference */
+        st->sleeper = NULL;
+    }
+    else if (error != NULL || next == me) {
         if (w->place == SLP_IN_QUEUE) {
             slp_cancel(w);
             slp_ring_append(st, w);

@@ -12,6 +12,7 @@
 #include "bomb.h"
 #include "dispatch.h"
 #include "host.h"
+#include "sleep.h"
 
 /* A tasklet that survives being killed is killed again each time it becomes
    unreachable, but not for ever. */
@@ -235,6 +236,7 @@ kill_later(slp_task *t)
     PyObject *old = t->tempval;
     t->tempval = NULL;
     slp_task_bomb(st, t, exc, true);
+    slp_thread_wake(st);
     if (!t->doomed) {
         t->doomed = 1;
         st->doomed++;

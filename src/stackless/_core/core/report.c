@@ -120,7 +120,14 @@ slp_deadlock(slp_thread *st, const char *what, bool ended)
     if (blocked != NULL) {
         bool none = PyUnicode_GET_LENGTH(blocked) == 0;
         const char *others = none ? " No other is blocked." : " Blocked:";
-        if (ended) {
+        if (st->current->sleeper) {
+            PyErr_Format(PyExc_RuntimeError,
+                         "Deadlock: %s\n"
+                         "No tasklet is runnable, and no thread is left that "
+                         "could wake one.%s%U",
+                         what, others, blocked);
+        }
+        else if (ended) {
             PyErr_Format(PyExc_RuntimeError,
                          "Deadlock: %s\n"
                          "No tasklet is runnable, %U has ended.%s%U",

@@ -8,6 +8,7 @@
 #include "sched.h"
 
 #include "dispatch.h"
+#include "sleep.h"
 
 /* ---- who is next --------------------------------------------------------- */
 
@@ -36,6 +37,7 @@ leave_ring(slp_thread *st, slp_task *me, slp_task *next)
     if (next->place == SLP_FLOATING) {
         Py_INCREF(next);
         slp_ring_after(st, me, next);
+        slp_sleeper_taken(st, next);
     }
     slp_ring_remove(st, me);
 }
@@ -62,9 +64,14 @@ slp_block(slp_thread *st, slp_entry *e, slp_waitq *q, bool sending)
     }
     slp_task *next = slp_successor(st, me);
     if (next == NULL) {
-        slp_deadlock(st, "the last runnable tasklet cannot be blocked.",
-                     false);
-        return -1;
+        next = slp_sleeper(st, "the last runnable tasklet cannot be blocked.",
+                           false);
+        if (next == NULL) {
+            return -1;
+        }
+        if (me->next != me) {
+            return 1;
+        }
     }
     int r = slp_switch_prepare(st, e, next);
     if (r != 0) {
@@ -120,12 +127,13 @@ slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
             return 0;
         }
         if (next == NULL) {
-            slp_deadlock(st, "the last runnable tasklet cannot be removed.",
-                         false);
-            set_outcome(me, NULL);
-            return -1;
+            next = slp_sleeper(
+                st, "the last runnable tasklet cannot be removed.", false);
+            if (next != NULL && me->next != me) {
+                continue;
+            }
         }
-        int r = slp_switch_prepare(st, e, next);
+        int r = next ? slp_switch_prepare(st, e, next) : -1;
         if (r > 0) {
             continue;
         }
@@ -143,16 +151,25 @@ slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
 }
 
 int
+slp_task_reach(slp_task *t, const char *what)
+{
+    if (t->thread != NULL) {
+        return 0;
+    }
+    PyErr_Format(PyExc_RuntimeError,
+                 "cannot %s this tasklet: tasklet has no thread (its thread "
+                 "has ended)",
+                 what);
+    return -1;
+}
+
+int
 slp_task_own(slp_thread *st, slp_task *t, const char *what)
 {
     if (t->thread == st) {
         return 0;
     }
-    if (t->thread == NULL) {
-        PyErr_Format(PyExc_RuntimeError,
-                     "cannot %s this tasklet: tasklet has no thread (its "
-                     "thread has ended)",
-                     what);
+    if (slp_task_reach(t, what) < 0) {
         return -1;
     }
     PyErr_Format(PyExc_RuntimeError,
@@ -162,9 +179,22 @@ slp_task_own(slp_thread *st, slp_task *t, const char *what)
     return -1;
 }
 
-/* Can t be run? */
+void
+slp_task_give(slp_task *t, bool at_end)
+{
+    slp_thread *owner = t->thread;
+    if (at_end) {
+        slp_ring_append(owner, t);
+    }
+    else {
+        slp_ring_after(owner, owner->current, t);
+    }
+    slp_thread_wake(owner);
+}
+
+/* Can t be run, by its thread? */
 static int
-check_runnable(slp_thread *st, slp_task *t, const char *what)
+check_runnable(slp_task *t, const char *what)
 {
     if (t->place == SLP_IN_QUEUE) {
         PyErr_Format(PyExc_RuntimeError, "You cannot %s a blocked tasklet",
@@ -176,7 +206,7 @@ check_runnable(slp_thread *st, slp_task *t, const char *what)
                      "You cannot %s an unbound(dead) tasklet", what);
         return -1;
     }
-    return slp_task_own(st, t, what);
+    return slp_task_reach(t, what);
 }
 
 /* Run t at once; the current tasklet stays behind it in the ring, or leaves
@@ -187,7 +217,8 @@ run_now(slp_thread *st, slp_entry *e, slp_task *t, bool leave)
     slp_task *me = st->current;
     set_outcome(me, NULL);
     for (;;) {
-        if (check_runnable(st, t, leave ? "switch to" : "run") < 0) {
+        const char *what = leave ? "switch to" : "run";
+        if (check_runnable(t, what) < 0 || slp_task_own(st, t, what) < 0) {
             return -1;
         }
         if (t == me) {
@@ -213,10 +244,31 @@ run_now(slp_thread *st, slp_entry *e, slp_task *t, bool leave)
     }
 }
 
+/* t, of another thread, is the next one that runs there. */
+static int
+run_there(slp_thread *st, slp_task *t)
+{
+    set_outcome(st->current, NULL);
+    if (check_runnable(t, "run") < 0) {
+        return -1;
+    }
+    if (t == t->thread->current) {
+        return 0;
+    }
+    if (t->place == SLP_IN_RING) {
+        slp_ring_remove(t->thread, t);
+    }
+    else {
+        Py_INCREF(t);
+    }
+    slp_task_give(t, false);
+    return 0;
+}
+
 int
 slp_task_run(slp_thread *st, slp_entry *e, slp_task *t)
 {
-    return run_now(st, e, t, false);
+    return t->thread == st ? run_now(st, e, t, false) : run_there(st, t);
 }
 
 int
@@ -226,20 +278,20 @@ slp_task_switch(slp_thread *st, slp_entry *e, slp_task *t)
 }
 
 int
-slp_task_insert(slp_thread *st, slp_task *t)
+slp_task_insert(slp_task *t)
 {
-    if (check_runnable(st, t, "run") < 0) {
+    if (check_runnable(t, "run") < 0) {
         return -1;
     }
     if (t->place == SLP_FLOATING) {
         Py_INCREF(t);
-        slp_ring_append(st, t);
+        slp_task_give(t, true);
     }
     return 0;
 }
 
 int
-slp_task_remove(slp_thread *st, slp_task *t)
+slp_task_remove(slp_task *t)
 {
     if (t->place == SLP_IN_QUEUE) {
         PyErr_SetString(PyExc_RuntimeError,
@@ -249,15 +301,12 @@ slp_task_remove(slp_thread *st, slp_task *t)
     if (t->place == SLP_FLOATING) {
         return 0;
     }
-    if (slp_task_own(st, t, "remove") < 0) {
-        return -1;
-    }
-    if (t == st->current) {
+    if (t == t->thread->current) {
         PyErr_SetString(PyExc_RuntimeError,
                         "You cannot remove the current tasklet.");
         return -1;
     }
-    slp_ring_remove(st, t);
+    slp_ring_remove(t->thread, t);
     Py_DECREF(t); /* the caller holds another one */
     return 0;
 }
@@ -302,6 +351,29 @@ kill_threadless(slp_task *t)
     return r;
 }
 
+/* The same for a tasklet of another thread; at once or not, its thread comes to
+   it.  Runs destructors. */
+static void
+bomb_there(slp_task *t, PyObject *exc, bool pending)
+{
+    PyObject *old = t->tempval;
+    if (t->place == SLP_IN_QUEUE) {
+        slp_cancel(t);
+    }
+    else if (t->place == SLP_FLOATING) {
+        Py_INCREF(t);
+    }
+    else if (!pending) {
+        slp_ring_remove(t->thread, t);
+    }
+    t->tempval = exc;
+    t->bombed = 1;
+    if (t->place == SLP_FLOATING) {
+        slp_task_give(t, pending);
+    }
+    Py_XDECREF(old);
+}
+
 /* 0: throw; 1: nothing to do; -1: error. */
 static int
 check_throw(slp_thread *st, slp_task *t, PyObject *exc)
@@ -318,7 +390,16 @@ check_throw(slp_thread *st, slp_task *t, PyObject *exc)
         && PyErr_GivenExceptionMatches(exc, st->state->tasklet_exit)) {
         return kill_threadless(t) < 0 ? -1 : 1;
     }
-    return slp_task_own(st, t, "throw to");
+    if (slp_task_reach(t, "throw to") < 0) {
+        return -1;
+    }
+    if (t->thread != st && t->thread->current == t) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "cannot throw to this tasklet: it is running in a "
+                        "different thread");
+        return -1;
+    }
+    return 0;
 }
 
 int
@@ -333,7 +414,8 @@ slp_task_throw(slp_thread *st, slp_entry *e, slp_task *t, PyObject *exc,
     set_outcome(me, NULL);
     for (;;) {
         int r = check_throw(st, t, exc);
-        if (r == 0 && !pending) {
+        bool here = t->thread == st;
+        if (r == 0 && here && !pending) {
             r = slp_switch_prepare(st, e, t);
             if (r > 0) {
                 continue;
@@ -342,6 +424,10 @@ slp_task_throw(slp_thread *st, slp_entry *e, slp_task *t, PyObject *exc,
         if (r != 0) {
             Py_DECREF(exc);
             return r < 0 ? -1 : 0;
+        }
+        if (!here) {
+            bomb_there(t, exc, pending);
+            return 0;
         }
         slp_task_bomb(st, t, exc, pending);
         if (pending) {

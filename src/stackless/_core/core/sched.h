@@ -42,8 +42,9 @@ SLP_INTERNAL int slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval,
 SLP_INTERNAL int slp_run_watchdog(slp_thread *st, slp_entry *e);
 SLP_INTERNAL int slp_task_run(slp_thread *st, slp_entry *e, slp_task *t);
 SLP_INTERNAL int slp_task_switch(slp_thread *st, slp_entry *e, slp_task *t);
-SLP_INTERNAL int slp_task_insert(slp_thread *st, slp_task *t);
-SLP_INTERNAL int slp_task_remove(slp_thread *st, slp_task *t);
+/* These two never switch. */
+SLP_INTERNAL int slp_task_insert(slp_task *t);
+SLP_INTERNAL int slp_task_remove(slp_task *t);
 /* exc: an exception instance, stolen.  Raises it here if t is current. */
 SLP_INTERNAL int slp_task_throw(slp_thread *st, slp_entry *e, slp_task *t,
                                 PyObject *exc, bool pending);
@@ -55,6 +56,11 @@ SLP_INTERNAL void slp_task_bomb(slp_thread *st, slp_task *t, PyObject *exc,
 SLP_INTERNAL void slp_raise(PyObject *exc);
 /* For what only the owner's thread may do; -1 with RuntimeError. */
 SLP_INTERNAL int slp_task_own(slp_thread *st, slp_task *t, const char *what);
+/* For what needs a thread, whichever; -1 with RuntimeError. */
+SLP_INTERNAL int slp_task_reach(slp_task *t, const char *what);
+/* Link t, whose reference moves to the ring, at the far end of its thread's ring,
+   or so that it runs next there; wake the thread. */
+SLP_INTERNAL void slp_task_give(slp_task *t, bool at_end);
 
 /* Innermost tasklet inside run(), else main. */
 SLP_INTERNAL slp_task *slp_watchdog(slp_thread *st);

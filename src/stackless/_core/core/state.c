@@ -9,9 +9,11 @@
 
 #include "dispatch.h"
 #include "quick.h"
+#include "sleep.h"
 
 #define STATE_KEY  "_stackless.state"
 #define THREAD_KEY "_stackless.thread"
+#define WATCH_KEY  "_stackless.watch"
 
 SLP_TLS slp_thread *slp_this_thread;
 static slp_thread *unused_threads; /* under the GIL */
@@ -119,6 +121,7 @@ find_state(void)
     DO((s)->resume_gate);                                                     \
     DO((s)->spread);                                                          \
     DO((s)->resumer);                                                         \
+    DO((s)->sleep);                                                           \
     DO((s)->points);                                                          \
     DO((s)->channel_callback);                                                \
     DO((s)->schedule_callback);                                               \
@@ -187,19 +190,11 @@ slp_task_free(slp_state *s, slp_task *t)
 static slp_task *
 new_main(slp_state *s, slp_thread *st)
 {
-    slp_task *t = slp_task_alloc(s, s->tasklet_type);
-    if (t == NULL) {
-        return NULL;
+    slp_task *t = slp_task_new(s, st, s->tasklet_type);
+    if (t != NULL) {
+        t->life = SLP_STARTED;
+        t->is_main = 1;
     }
-    t->all_next = &s->all;
-    t->all_prev = s->all.all_prev;
-    t->all_prev->all_next = t;
-    s->all.all_prev = t;
-    s->task_count++;
-    t->thread = st;
-    t->life = SLP_STARTED;
-    t->is_main = 1;
-    t->serial = s->task_serial++;
     return t;
 }
 
@@ -252,6 +247,7 @@ slp_thread_forget(slp_thread *st)
         *link = st->next_thread;
     }
     slp_section_close(&st->section);
+    slp_sleep_forget(st);
     st->state->quick_switches += st->quick_switches;
     st->quick_switches = 0;
     st->quick_sp = 0;
@@ -269,8 +265,9 @@ slp_thread_forget(slp_thread *st)
 
 typedef struct {
     PyObject_HEAD
-    slp_thread *thread; /* NULL: was never attached */
+    slp_thread *thread; /* NULL: was never attached, or only watches */
     PyThreadState *ts;  /* st->ts is reset when the module goes */
+    uint64_t ts_id;
 } keeper;
 
 static void
@@ -291,6 +288,9 @@ keeper_dealloc(PyObject *self)
         free_thread(st);
         Py_DECREF(module);
     }
+    if (published != NULL && !published->finalizing) {
+        slp_sleepers_look(published, ((keeper *)self)->ts_id);
+    }
     PyObject_Free(self);
     Py_DECREF(type);
 }
@@ -307,6 +307,26 @@ PyType_Spec slp_keeper_spec = {
     .slots = keeper_slots,
 };
 
+/* A keeper in a thread's dict; borrowed, NULL with an exception. */
+static keeper *
+put_keeper(slp_state *s, PyThreadState *ts, PyObject *dict, const char *key)
+{
+    keeper *k = PyObject_New(keeper, s->keeper_type);
+    if (k == NULL) {
+        return NULL;
+    }
+    k->thread = NULL;
+    k->ts = ts;
+    k->ts_id = 0;
+    int r = PyDict_SetItemString(dict, key, (PyObject *)k);
+    Py_DECREF(k);
+    if (r < 0) {
+        return NULL;
+    }
+    k->ts_id = ts->id;
+    return k;
+}
+
 static int
 attach_keeper(slp_state *s, slp_thread *st)
 {
@@ -316,19 +336,27 @@ attach_keeper(slp_state *s, slp_thread *st)
                         "stackless: this thread has no dict");
         return -1;
     }
-    keeper *k = PyObject_New(keeper, s->keeper_type);
+    keeper *k = put_keeper(s, PyThreadState_Get(), dict, THREAD_KEY);
     if (k == NULL) {
         return -1;
     }
-    k->thread = NULL;
-    k->ts = PyThreadState_Get();
-    if (PyDict_SetItemString(dict, THREAD_KEY, (PyObject *)k) < 0) {
-        Py_DECREF(k);
-        return -1;
-    }
     k->thread = st;
-    Py_DECREF(k);
     return 0;
+}
+
+int
+slp_thread_watch(slp_state *s, PyThreadState *ts)
+{
+    if (ts->dict == NULL) {
+        ts->dict = PyDict_New(); /* as PyThreadState_GetDict() does */
+        if (ts->dict == NULL) {
+            return -1;
+        }
+    }
+    if (PyDict_GetItemString(ts->dict, WATCH_KEY) != NULL) {
+        return 0;
+    }
+    return put_keeper(s, ts, ts->dict, WATCH_KEY) == NULL ? -1 : 0;
 }
 
 static slp_thread *

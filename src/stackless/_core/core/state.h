@@ -51,6 +51,9 @@ struct slp_state {
     long carrier_limit;  /* C stacks mapped per thread before one is sliced;
                             0: slice at every hard switch */
     long carrier_count;
+    PyObject *sleep;    /* what a sleeper does */
+    uint64_t ended[64]; /* ids of the threads that have ended last */
+    size_t ended_count;
     uint64_t soft_switches, hard_switches; /* by gates */
     uint64_t quick_switches;               /* of threads that have ended */
     slp_room rooms[128][2]; /* by hash of the code; the newest first */
@@ -66,9 +69,29 @@ SLP_INTERNAL int slp_state_publish(slp_state *s);
 /* An object of that type, tracked, zeroed but for its head; NULL with MemoryError.
    Not in the list of all tasklets. */
 SLP_INTERNAL slp_task *slp_task_alloc(slp_state *s, PyTypeObject *type);
+/* The same as a new tasklet of the thread. */
+static inline slp_task *
+slp_task_new(slp_state *s, slp_thread *st, PyTypeObject *type)
+{
+    slp_task *t = slp_task_alloc(s, type);
+    if (t == NULL) {
+        return NULL;
+    }
+    t->thread = st;
+    t->serial = ++s->task_serial;
+    t->all_next = &s->all;
+    t->all_prev = s->all.all_prev;
+    t->all_prev->all_next = t;
+    s->all.all_prev = t;
+    s->task_count++;
+    return t;
+}
 /* The last step of its deallocation; s may be NULL. */
 SLP_INTERNAL void slp_task_free(slp_state *s, slp_task *t);
 
+/* slp_sleepers_look() is called when that thread, which has no scheduler, ends;
+   -1 with an exception. */
+SLP_INTERNAL int slp_thread_watch(slp_state *s, PyThreadState *ts);
 /* Nobody finds st any more, and its thread gets no other one. */
 SLP_INTERNAL void slp_thread_forget(slp_thread *st);
 /* Called when the module's memory goes. */

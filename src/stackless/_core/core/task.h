@@ -85,6 +85,7 @@ typedef struct slp_task {
     unsigned sending : 1;  /* blocked as a sender */
     unsigned gated : 1;    /* hard: left through a point */
     unsigned measured : 1; /* see room.h */
+    unsigned sleeper : 1;  /* see sleep.c */
 } slp_task;
 
 /* Tasklets that wait for the same thing, oldest first. */
@@ -141,6 +142,11 @@ struct slp_thread {
     int doomed;     /* killed by the collector, to be run soon */
     long pickle_flags;
     uint64_t switches;
+
+    slp_task *sleeper; /* the next one, or NULL; owned */
+    bool asleep, woken;
+    int wake_fd;
+    int wake_owner; /* process that has opened it; 0: none */
     slp_thread *next_thread;
 };
 

@@ -6,6 +6,7 @@
 #include "../core/atomic.h"
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
+#include "../core/sleep.h"
 
 #include "structmember.h"
 
@@ -27,18 +28,10 @@ is_current(slp_task *t)
 static slp_task *
 new_task(slp_thread *st, PyTypeObject *type)
 {
-    slp_state *s = st->state;
-    slp_task *t = slp_task_alloc(s, type);
+    slp_task *t = slp_task_new(st->state, st, type);
     if (t == NULL) {
         return NULL;
     }
-    t->thread = st;
-    t->serial = ++s->task_serial;
-    t->all_next = &s->all;
-    t->all_prev = s->all.all_prev;
-    t->all_prev->all_next = t;
-    s->all.all_prev = t;
-    s->task_count++;
     slp_caller(st->ts, &t->origin, &t->origin_lasti);
     Py_XINCREF(t->origin);
     return t;
@@ -214,7 +207,8 @@ make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
     t->kills = 0;
     if (insert) {
         Py_INCREF(t);
-        slp_ring_append(st, t);
+        slp_ring_append(t->thread, t);
+        slp_thread_wake(t->thread);
     }
     /* Their destructors may do anything to t. */
     Py_XDECREF(old);
@@ -334,7 +328,7 @@ slp_tasklet_setup_call(slp_task *t, PyObject *args, PyObject *kwargs)
             "to a function");
         return -1;
     }
-    if (slp_task_own(st, t, "setup") < 0
+    if (slp_task_reach(t, "setup") < 0
         || make_ready(st, t, Py_NewRef(t->func), Py_NewRef(args), kwargs, true)
                < 0) {
         return -1;
@@ -500,8 +494,7 @@ PyDoc_STRVAR(insert_doc,
 static PyObject *
 tasklet_insert(PyObject *self, PyObject *Py_UNUSED(args))
 {
-    slp_thread *st = slp_thread_get();
-    if (st == NULL || slp_task_insert(st, (slp_task *)self) < 0) {
+    if (slp_thread_get() == NULL || slp_task_insert((slp_task *)self) < 0) {
         return NULL;
     }
     return Py_NewRef(self);
@@ -516,20 +509,79 @@ PyDoc_STRVAR(remove_doc,
 static PyObject *
 tasklet_remove(PyObject *self, PyObject *Py_UNUSED(args))
 {
-    slp_thread *st = slp_thread_get();
-    if (st == NULL || slp_task_remove(st, (slp_task *)self) < 0) {
+    if (slp_thread_get() == NULL || slp_task_remove((slp_task *)self) < 0) {
         return NULL;
     }
     return Py_NewRef(self);
 }
 
-PyDoc_STRVAR(set_atomic_doc,
-             "set_atomic($self, flag, /)\n--\n\n"
-             "Set the atomic flag (int); returns the old value (bool). While an "
-             "atomic tasklet\nruns, neither another tasklet nor another "
-             "thread takes its place unless it blocks or\nreleases the GIL "
-             "itself. RuntimeError if that needs a thread and there can be "
-             "none.");
+PyDoc_STRVAR(bind_thread_doc,
+             "bind_thread($self, thread_id=-1, /)\n--\n\n"
+             "Move to the thread with that id (int), -1 meaning the calling "
+             "one: a tasklet that is\nnew, paused or blocked, also one whose "
+             "thread has ended, goes on there.\n\nRaises RuntimeError if it "
+             "is runnable or running, has C state on its stack, is\ninside "
+             "run() or is a main tasklet; ValueError if no thread with that "
+             "id has used\ntasklets, OverflowError for an id below -1.");
+
+static slp_thread *
+thread_to_bind(slp_thread *st, long long id)
+{
+    if (id < -1) {
+        PyErr_SetString(PyExc_OverflowError, "thread id out of range");
+        return NULL;
+    }
+    slp_thread *to = st->state->threads;
+    if (id == -1) {
+        return st;
+    }
+    while (to != NULL && to->ident != (unsigned long)id) {
+        to = to->next_thread;
+    }
+    if (to == NULL) {
+        PyErr_SetString(PyExc_ValueError, "bad thread id");
+    }
+    return to;
+}
+
+static PyObject *
+tasklet_bind_thread(PyObject *self, PyObject *args)
+{
+    slp_task *t = (slp_task *)self;
+    slp_thread *st = slp_thread_get();
+    long long id = -1;
+    if (st == NULL || !PyArg_ParseTuple(args, "|L:bind_thread", &id)) {
+        return NULL;
+    }
+    if (t->place == SLP_IN_RING) {
+        return error("can't (re)bind a runnable tasklet");
+    }
+    if (is_current(t) || t->carrier != NULL
+        || (t->is_main && t->life == SLP_STARTED)) {
+        return error("tasklet has C state on its stack");
+    }
+    if (t->watchdog) {
+        return error("can't (re)bind a tasklet inside run()");
+    }
+    slp_thread *to = thread_to_bind(st, id);
+    if (to == NULL) {
+        return NULL;
+    }
+    if (t->popped && t->thread != NULL) {
+        slp_pop_settle(t->thread->ts, t->thread->head);
+    }
+    t->thread = to;
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(
+    set_atomic_doc,
+    "set_atomic($self, flag, /)\n--\n\n"
+    "Set the atomic flag (int); returns the old value (bool). While an "
+    "atomic tasklet\nruns, neither another tasklet nor another "
+    "thread takes its place unless it blocks or\nreleases the GIL "
+    "itself. RuntimeError if that needs a thread and there can be "
+    "none.");
 
 static PyObject *
 tasklet_set_atomic(PyObject *self, PyObject *flag)
@@ -696,6 +748,7 @@ static PyMethodDef tasklet_methods[] = {
      setup_doc},
     {"insert", tasklet_insert, METH_NOARGS, insert_doc},
     {"remove", tasklet_remove, METH_NOARGS, remove_doc},
+    {"bind_thread", tasklet_bind_thread, METH_VARARGS, bind_thread_doc},
     {"set_atomic", tasklet_set_atomic, METH_O, set_atomic_doc},
     {"set_ignore_nesting", tasklet_set_ignore_nesting, METH_O,
      set_ignore_nesting_doc},

@@ -79,10 +79,14 @@ meet(slp_thread *st, slp_entry *e, slp_channel *ch, int dir)
 {
     slp_task *me = st->current, *peer = ch->q.first;
     slp_task *next = me;
-    if (slp_task_own(st, peer, "communicate with") < 0) {
+    bool here = peer->thread == st;
+    if (slp_task_reach(peer, "communicate with") < 0) {
         return -1;
     }
-    if (ch->schedule_all) {
+    if (!here) {
+        /* Its thread comes to it; no preference counts. */
+    }
+    else if (ch->schedule_all) {
         next = me->next != me ? me->next : peer;
     }
     else if (ch->preference == -dir) {
@@ -97,7 +101,10 @@ meet(slp_thread *st, slp_entry *e, slp_channel *ch, int dir)
     slp_wake(&ch->q);
     ch->balance += dir; /* one waiter of the other direction less */
     exchange(me, peer);
-    if (next == peer && !ch->schedule_all) {
+    if (!here) {
+        slp_task_give(peer, true);
+    }
+    else if (next == peer && !ch->schedule_all) {
         slp_ring_after(st, me, peer);
     }
     else {
