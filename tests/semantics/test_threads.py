@@ -469,7 +469,7 @@ def test_the_last_thread_that_could_wake_main_ends(call, used):
     with running(other):
         with pytest.raises(RuntimeError, match="no thread is left") as info:
             call(channel.receive)
-        assert "main waits to receive" in str(info.value)
+        assert "waits to receive" in str(info.value)
     assert channel.balance == 0
 
 
