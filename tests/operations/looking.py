@@ -70,14 +70,14 @@ def frames():
 
 @operation
 def set_attributes():
-    tasklet = started(pause)
+    tasklet, new = started(pause), stackless.tasklet(nothing)
     yield
     tasklet.name = f"name {id(tasklet)}"
     tasklet.tempval = VALUE
     tasklet.block_trap = True
     tasklet.set_atomic(1)
     tasklet.set_ignore_nesting(1)
-    tasklet.bind_thread()
+    new.bind_thread()
     assert tasklet.tempval is VALUE
     tasklet.run()
 
