@@ -6,6 +6,7 @@ all but switch.  Either way everybody else goes on, and the collector too.
 """
 
 import gc
+import os
 import sys
 import threading
 import weakref
@@ -332,7 +333,7 @@ def name(function):
 @pytest.fixture(autouse=True)
 def small_collections():
     """They look at the test's own objects only."""
-    if gc.get_freeze_count():  # under `make leaks`
+    if os.environ.get("STACKLESS_TEST_LEAKS", "0") not in ("", "0"):  # it does so
         yield
         return
     gc.freeze()
