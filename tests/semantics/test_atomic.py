@@ -347,6 +347,59 @@ def test_no_thread_is_made_where_there_is_none():
     """)
 
 
+@pytest.mark.noleak
+def test_threads_come_while_the_atomic_tasklet_waits():
+    """It was made atomic when there was none; it comes back all the same."""
+    run_well("""
+        import threading, time
+        stop, late = False, []
+
+        def spin():
+            while not stop:
+                pass
+
+        def body():
+            with stackless.atomic():
+                stackless.schedule_remove(None)
+                begun = time.perf_counter()
+                time.sleep(0.01)
+                late.append(time.perf_counter() - begun)
+
+        task = stackless.tasklet(body)()
+        stackless.run()
+        threads = [threading.Thread(target=spin) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        task.run()
+        stop = True
+        for thread in threads:
+            thread.join()
+        assert late[0] < 20, late
+    """)
+
+
+@pytest.mark.noleak
+def test_a_second_copy_of_the_module_is_refused_inside():
+    run_well("""
+        import sys, threading
+        over = threading.Event()
+        thread = threading.Thread(target=over.wait)
+        thread.start()
+        with stackless.atomic():
+            del sys.modules["stackless._core"]
+            try:
+                import stackless._core
+            except ImportError:
+                pass
+            else:
+                raise AssertionError("it was loaded again")
+        with stackless.atomic():
+            pass
+        over.set()
+        thread.join()
+    """)
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("inside", [False, True])

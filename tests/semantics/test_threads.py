@@ -598,6 +598,29 @@ def test_signal_handlers_run_while_main_sleeps():
     assert log == ["sleeper"]
 
 
+def test_a_handler_that_kills_the_sleeper_ends_nothing_else():
+    """It is not listed; the thread sleeps on with another one."""
+    def handler(*_):
+        log.append(stackless.getcurrent() in stackless.all_tasklets())
+        stackless.getcurrent().kill()
+
+    def interrupt():
+        for _ in range(3):
+            time.sleep(0.02)
+            os.kill(os.getpid(), signal.SIGUSR1)
+        time.sleep(0.02)
+        channel.send(7)
+
+    log, channel = [], stackless.channel()
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with running(interrupt):
+            assert channel.receive() == 7
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert log == [False] * 3
+
+
 def test_error_handler_does_not_hear_of_ctrl_c():
     def interrupt():
         time.sleep(0.05)

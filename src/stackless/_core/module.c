@@ -387,7 +387,7 @@ list_tasklets(slp_state *s, bool hard_only)
     Py_ssize_t n = 0;
     for (slp_task *t = s->all.all_next; t != &s->all; t = t->all_next) {
         bool wanted = hard_only ? t->carrier != NULL && !t->is_main
-                                : slp_task_alive(t);
+                                : slp_task_alive(t) && !t->sleeper;
         if (wanted && Py_REFCNT(t) > 0 && n < PyList_GET_SIZE(list)) {
             PyList_SET_ITEM(list, n++, Py_NewRef(t));
         }

@@ -154,17 +154,23 @@ is_inside(PyThreadState *ts)
     return s != NULL;
 }
 
-/* Whom we have asked may be waiting for somebody that is not there. */
+/* Whom we have asked may be waiting for somebody that is not there, until it has
+   dropped the GIL and somebody else had it. */
 static void
 relieve(gil_state *gil)
 {
-    if (held.asked != NULL && holder_of(gil) == NULL
-        && last_holder(gil) == held.asked) {
+    PyThreadState *ts = held.asked;
+    if (ts == NULL) {
+        return;
+    }
+    if (last_holder(gil) != ts || (holder_of(gil) == ts && !is_asked(ts))) {
+        held.asked = NULL;
+    }
+    else if (holder_of(gil) == NULL) {
         pthread_mutex_lock(&gil->switch_mutex);
         pthread_cond_signal(&gil->switch_cond);
         pthread_mutex_unlock(&gil->switch_mutex);
     }
-    held.asked = NULL;
 }
 
 static void
@@ -193,7 +199,7 @@ wait_a_tick(gil_state *gil)
     unsigned long tick = held.first != NULL ? held.usual : gil->interval;
     tick = tick < MIN_TICK ? MIN_TICK : tick > MAX_TICK ? MAX_TICK : tick;
     struct timespec until;
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until);
     until.tv_nsec += (long)tick * 1000;
     if (until.tv_nsec >= 1000000000) {
         until.tv_nsec -= 1000000000;
@@ -211,7 +217,7 @@ guardian(void *arg)
     while (!held.stop) {
         wait_a_tick(gil);
         look(gil);
-        idle = held.first != NULL ? 0 : idle + 1;
+        idle = held.first != NULL || held.asked != NULL ? 0 : idle + 1;
         if (idle < LINGER || held.stop) {
             continue;
         }
@@ -227,12 +233,12 @@ guardian(void *arg)
     return NULL;
 }
 
-/* -1 with RuntimeError. */
-static int
+/* False: there can be no other thread. */
+static bool
 start_guardian(gil_state *gil)
 {
     if (held.runs) {
-        return 0;
+        return true;
     }
     sigset_t all, before;
     sigfillset(&all);
@@ -241,12 +247,29 @@ start_guardian(gil_state *gil)
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for others */
     int r = pthread_create(&held.thread, NULL, guardian, gil);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (r != 0) {
+    held.runs = r == 0;
+    return held.runs;
+}
+
+/* The same; -1 with RuntimeError. */
+static int
+need_guardian(gil_state *gil)
+{
+    if (!start_guardian(gil)) {
         PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
         return -1;
     }
-    held.runs = true;
     return 0;
+}
+
+static void
+init_wake(void)
+{
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&held.wake, &attr);
+    pthread_condattr_destroy(&attr);
 }
 
 /* ---- sections ------------------------------------------------------------- */
@@ -267,7 +290,7 @@ is_alone(void)
 int
 slp_section_prepare(PyThreadState *ts)
 {
-    if (!is_alone() && start_guardian(THE_GIL(ts)) < 0) {
+    if (!is_alone() && need_guardian(THE_GIL(ts)) < 0) {
         return -1;
     }
     if (SLP_UNLIKELY(is_asked(ts))) {
@@ -292,6 +315,11 @@ slp_section_open(slp_section *s, PyThreadState *ts)
         return;
     }
     gil_state *gil = THE_GIL(ts);
+    if (SLP_UNLIKELY(!held.runs && !is_alone())) {
+        /* Threads have come since its tasklet was made atomic.  If there can be
+           no guardian the section holds, and who lets go may wait long. */
+        (void)start_guardian(gil);
+    }
     pthread_mutex_lock(&gil->mutex);
     held.gil = gil;
     if (held.first == NULL) {
@@ -362,7 +390,7 @@ in_child(void)
     PyThreadState *ts = slp_ts();
     held.runs = held.asleep = held.stop = false;
     held.overdue = held.seen = held.asked = NULL;
-    pthread_cond_init(&held.wake, NULL);
+    init_wake();
     slp_section *s = held.first;
     while (s != NULL) {
         slp_section *next = s->next;
@@ -414,7 +442,7 @@ set_interval(PyObject *self, PyObject *args)
 static int
 before_thread(void)
 {
-    return is_held() ? start_guardian(held.gil) : 0;
+    return is_held() ? need_guardian(held.gil) : 0;
 }
 
 static PyObject *
@@ -491,7 +519,7 @@ slp_gil_setup(void)
     }
     if (!once) {
         once = true;
-        pthread_cond_init(&held.wake, NULL);
+        init_wake();
         pthread_atfork(NULL, NULL, in_child);
     }
     return 0;
@@ -508,6 +536,10 @@ slp_gil_shutdown(void)
     pthread_cond_signal(&held.wake);
     pthread_mutex_unlock(&held.gil->mutex);
     pthread_join(held.thread, NULL);
+    if (held.asked == slp_ts()) {
+        take_back(held.asked); /* perhaps nobody waits any more */
+    }
+    held.asked = NULL;
     held.runs = false;
     held.gil = NULL;
 }

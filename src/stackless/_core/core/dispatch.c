@@ -673,8 +673,7 @@ end_current(slp_thread *st)
     if (w != st->main) {
         w = slp_watchdog(st); /* perhaps another one by now */
     }
-    if (error == NULL && me->next == me && w->place == SLP_IN_QUEUE
-        && st->sleeper == NULL) {
+    if (error == NULL && me->next == me && w->place == SLP_IN_QUEUE) {
         error = slp_blocked_for_ever(st, w);
     }
     /* No Python code from here on. */

@@ -59,11 +59,12 @@ void
 slp_release(slp_thread *st)
 {
     while (st->dropped != NULL || st->trash_count > 0) {
-        if (st->trash_count > 0) {
+        if (st->dropped == NULL) {
             PyObject *op = st->trash[--st->trash_count];
             Py_DECREF(op);
             continue;
         }
+        /* First: destructors may use these, and their links. */
         slp_task *t = st->dropped;
         st->dropped = t->next;
         t->next = NULL;
@@ -399,6 +400,9 @@ kill_started(slp_thread *st, bool hard)
         Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
         for (Py_ssize_t i = 0; i < n; i++) {
             slp_task *t = (slp_task *)PyList_GET_ITEM(list, i);
+            if (t->thread != st) {
+                continue; /* others have run, and moved it */
+            }
             if (t->place == SLP_IN_RING) {
                 /* What is behind it is not to run when it has ended. */
                 slp_ring_remove(st, t);

@@ -64,12 +64,13 @@ slp_block(slp_thread *st, slp_entry *e, slp_waitq *q, bool sending)
     }
     slp_task *next = slp_successor(st, me);
     if (next == NULL) {
+        bool changed;
         next = slp_sleeper(st, "the last runnable tasklet cannot be blocked.",
-                           false);
+                           false, &changed);
         if (next == NULL) {
             return -1;
         }
-        if (me->next != me) {
+        if (changed) {
             return 1;
         }
     }
@@ -127,9 +128,11 @@ slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
             return 0;
         }
         if (next == NULL) {
-            next = slp_sleeper(
-                st, "the last runnable tasklet cannot be removed.", false);
-            if (next != NULL && me->next != me) {
+            bool changed;
+            next = slp_sleeper(st,
+                               "the last runnable tasklet cannot be removed.",
+                               false, &changed);
+            if (next != NULL && changed) {
                 continue;
             }
         }

@@ -46,12 +46,13 @@ judge(slp_thread *st, PyObject *exc, bool *to_main)
 PyObject *
 slp_blocked_for_ever(slp_thread *st, slp_task *w)
 {
+    bool changed;
     slp_task *sleeper = slp_sleeper(
         st,
         w->sending
             ? "the main tasklet is sending without a receiver available."
             : "the main tasklet is receiving without a sender available.",
-        true);
+        true, &changed);
     return sleeper == NULL ? slp_take_exc() : NULL;
 }
 
@@ -78,11 +79,12 @@ slp_settle(slp_thread *st, slp_task *me, slp_task **target)
     }
     else if (exc != NULL) {
         error = judge(st, exc, &to_main);
-        if (error != NULL
-            && PyErr_GivenExceptionMatches(error, st->state->tasklet_exit)) {
-            slp_defer(st, error); /* the handler was killed */
-            error = NULL;
-        }
+    }
+    if (error != NULL
+        && PyErr_GivenExceptionMatches(error, st->state->tasklet_exit)) {
+        slp_defer(st, error); /* the handler was killed */
+        error = NULL;
+        to_main = false;
     }
     if (slp_extras_any(st->ts)) {
         slp_extras_end(st->ts);

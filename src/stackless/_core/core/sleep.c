@@ -46,28 +46,36 @@ has_ended(slp_state *s, uint64_t id)
     return false;
 }
 
-/* Is there a thread that may run Python code and is not asleep?  1, 0, or -1 with
-   an exception.  Of one that has no scheduler we want to hear when it ends. */
-static int
+/* Is there a thread that may run Python code and is not asleep?  Of one that has
+   no scheduler we want to hear when it ends. */
+typedef enum {
+    FAILED = -1, /* with an exception */
+    NOBODY,
+    SOMEBODY,
+    PERHAPS, /* look again: others have run */
+} answer;
+
+static answer
 can_be_woken(slp_thread *st)
 {
     slp_state *s = st->state;
     if (slp_sleep_never) {
-        return 0;
+        return NOBODY;
     }
     for (slp_thread *o = s->threads; o != NULL; o = o->next_thread) {
         if (o != st && o->ts != NULL && (!o->asleep || o->woken)) {
-            return 1;
+            return SOMEBODY;
         }
     }
     PyThreadState *ts = PyInterpreterState_ThreadHead(s->interp);
     for (; ts != NULL; ts = PyThreadState_Next(ts)) {
         if (ts != st->ts && !has_ended(s, ts->id)
             && scheduler_of(s, ts) == NULL) {
-            return slp_thread_watch(s, ts) < 0 ? -1 : 1;
+            int r = slp_thread_watch(s, ts);
+            return r < 0 ? FAILED : r == 0 ? SOMEBODY : PERHAPS;
         }
     }
-    return 0;
+    return NOBODY;
 }
 
 void
@@ -132,7 +140,10 @@ sleep_on(slp_thread *st)
         struct pollfd p = {.fd = st->wake_fd, .events = POLLIN};
         st->asleep = true;
         Py_BEGIN_ALLOW_THREADS
-        ppoll(&p, 1, NULL, &before);
+        /* Another thread may have got one meanwhile. */
+        if (!slp_signals_pending(st->ts)) {
+            ppoll(&p, 1, NULL, &before);
+        }
         Py_END_ALLOW_THREADS
         st->asleep = false;
         if (st->woken) {
@@ -160,8 +171,11 @@ sleeper_body(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
         if (me->next != me) {
             Py_RETURN_NONE;
         }
-        int r = can_be_woken(st);
-        if (r == 0) {
+        answer r = can_be_woken(st);
+        if (r == PERHAPS) {
+            continue;
+        }
+        if (r == NOBODY) {
             slp_task *w = slp_watchdog(st);
             slp_deadlock(st,
                          w->sending
@@ -171,7 +185,7 @@ sleeper_body(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
                                "sender available.",
                          true);
         }
-        if (r <= 0) {
+        if (r != SOMEBODY || open_fd(st) < 0) {
             return NULL;
         }
         sleep_on(st);
@@ -208,13 +222,14 @@ new_sleeper(slp_thread *st)
 }
 
 slp_task *
-slp_sleeper(slp_thread *st, const char *what, bool ended)
+slp_sleeper(slp_thread *st, const char *what, bool ended, bool *changed)
 {
-    int r = can_be_woken(st);
-    if (r == 0) {
+    answer r = can_be_woken(st);
+    *changed = r == PERHAPS;
+    if (r == NOBODY) {
         slp_deadlock(st, what, ended);
     }
-    if (r <= 0 || open_fd(st) < 0) {
+    if (r == NOBODY || r == FAILED || open_fd(st) < 0) {
         return NULL;
     }
     slp_task *t = st->sleeper;
@@ -224,6 +239,7 @@ slp_sleeper(slp_thread *st, const char *what, bool ended)
         if (t == NULL) {
             return NULL;
         }
+        *changed = true;
         Py_XSETREF(st->sleeper, t);
     }
     return st->sleeper;

@@ -8,9 +8,9 @@
 /* The tasklet that runs while the thread sleeps, ready and in no list; borrowed
    until slp_sleeper_taken().  NULL with RuntimeError (Deadlock: `what`, see
    slp_deadlock()) if no other thread could wake this one, or with another error.
-   May run a collection. */
+   *changed: other threads, and destructors, may have run. */
 SLP_INTERNAL slp_task *slp_sleeper(slp_thread *st, const char *what,
-                                   bool ended);
+                                   bool ended, bool *changed);
 /* It joins the ring, which owns the reference from now on. */
 SLP_INTERNAL void slp_sleeper_taken(slp_thread *st, slp_task *t);
 SLP_INTERNAL void slp_thread_wake_up(slp_thread *st);

@@ -72,7 +72,8 @@ void
 slp_state_gone(slp_state *s)
 {
     s->finalizing = true;
-    if (published == s) {
+    bool ours = published == s; /* not a module that was refused */
+    if (ours) {
         published = NULL;
         slp_this_thread = NULL;
     }
@@ -89,7 +90,9 @@ slp_state_gone(slp_state *s)
         t->all_next = t->all_prev = t;
         t->thread = NULL;
     }
-    slp_gil_shutdown();
+    if (ours) {
+        slp_gil_shutdown();
+    }
 }
 
 static slp_state *
@@ -344,19 +347,43 @@ attach_keeper(slp_state *s, slp_thread *st)
     return 0;
 }
 
+static bool
+is_alive(slp_state *s, PyThreadState *ts, uint64_t id)
+{
+    PyThreadState *t = PyInterpreterState_ThreadHead(s->interp);
+    while (t != NULL && t != ts) {
+        t = PyThreadState_Next(t);
+    }
+    return t != NULL && t->id == id;
+}
+
 int
 slp_thread_watch(slp_state *s, PyThreadState *ts)
 {
-    if (ts->dict == NULL) {
-        ts->dict = PyDict_New(); /* as PyThreadState_GetDict() does */
-        if (ts->dict == NULL) {
-            return -1;
-        }
-    }
-    if (PyDict_GetItemString(ts->dict, WATCH_KEY) != NULL) {
+    if (ts->dict != NULL
+        && PyDict_GetItemString(ts->dict, WATCH_KEY) != NULL) {
         return 0;
     }
-    return put_keeper(s, ts, ts->dict, WATCH_KEY) == NULL ? -1 : 0;
+    /* A collection, on 3.11, may let other threads run. */
+    uint64_t id = ts->id;
+    PyObject *dict = PyDict_New();
+    if (dict == NULL) {
+        return -1;
+    }
+    if (!is_alive(s, ts, id)) {
+        Py_DECREF(dict);
+        return 1;
+    }
+    if (ts->dict == NULL) {
+        ts->dict = dict; /* as PyThreadState_GetDict() does */
+    }
+    else {
+        Py_DECREF(dict);
+    }
+    dict = Py_NewRef(ts->dict);
+    keeper *k = put_keeper(s, ts, dict, WATCH_KEY);
+    Py_DECREF(dict);
+    return k == NULL ? -1 : 1;
 }
 
 static slp_thread *

@@ -89,8 +89,9 @@ slp_task_new(slp_state *s, slp_thread *st, PyTypeObject *type)
 /* The last step of its deallocation; s may be NULL. */
 SLP_INTERNAL void slp_task_free(slp_state *s, slp_task *t);
 
-/* slp_sleepers_look() is called when that thread, which has no scheduler, ends;
-   -1 with an exception. */
+/* slp_sleepers_look() is called when that thread, which has no scheduler, ends.
+   0: it is already; 1: from now on, but other threads may have run, and that one
+   may have ended; -1 with an exception. */
 SLP_INTERNAL int slp_thread_watch(slp_state *s, PyThreadState *ts);
 /* Nobody finds st any more, and its thread gets no other one. */
 SLP_INTERNAL void slp_thread_forget(slp_thread *st);

@@ -68,6 +68,12 @@ atomic_enter(PyObject *self, PyObject *Py_UNUSED(args))
     if (slp_task_set_atomic(st->current, true) < 0) {
         return NULL;
     }
+    if (a->task != NULL) { /* by another thread, which was let in */
+        slp_task_set_atomic(st->current, old);
+        PyErr_SetString(PyExc_RuntimeError,
+                        "this atomic object is already entered");
+        return NULL;
+    }
     a->task = (slp_task *)Py_NewRef(st->current);
     a->old = old;
     return Py_NewRef(self);

@@ -186,8 +186,15 @@ make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
     PyObject *call = slp_callable_for(func, kwargs, &args, st->state->spread);
     _PyStackChunk *chunk = call ? slp_chunk_new(SLP_CHUNK_SIZE) : NULL;
     Py_DECREF(func);
-    if (chunk == NULL || adopt_context(t, st->ts) < 0) {
-        if (call != NULL && !PyErr_Occurred()) {
+    bool made = chunk != NULL && adopt_context(t, st->ts) == 0;
+    /* On 3.11 other threads may have run meanwhile. */
+    bool lost = made && (t->thread == NULL || t->life >= SLP_READY);
+    if (!made || lost) {
+        if (lost) {
+            error(t->thread == NULL ? "tasklet has no thread"
+                                    : "tasklet is alive");
+        }
+        else if (call != NULL && !PyErr_Occurred()) {
             PyErr_NoMemory();
         }
         if (chunk != NULL) {
@@ -569,6 +576,12 @@ tasklet_bind_thread(PyObject *self, PyObject *args)
     }
     if (t->popped && t->thread != NULL) {
         slp_pop_settle(t->thread->ts, t->thread->head);
+    }
+    if (t->doomed) {
+        to->doomed++;
+        if (t->thread != NULL) {
+            t->thread->doomed--;
+        }
     }
     t->thread = to;
     Py_RETURN_NONE;
