@@ -40,6 +40,11 @@ def running(function, *args):
         raise errors[0]
 
 
+def when_blocked(tasklet):
+    while not tasklet.blocked:
+        time.sleep(0.001)
+
+
 class Owner:
     """A thread whose main tasklet waits for orders in a channel."""
 
@@ -282,8 +287,7 @@ def test_main_of_a_sleeping_thread_is_thrown_at():
     mains, ready = [], threading.Event()
     with running(other):
         ready.wait()
-        while not mains[0].blocked:
-            time.sleep(0.001)
+        when_blocked(mains[0])
         mains[0].throw(KeyError)
 
 
@@ -463,9 +467,9 @@ def test_the_last_thread_that_could_wake_main_ends(call, used):
     def other():
         if used:
             stackless.schedule()
-        time.sleep(0.05)
+        when_blocked(main)
 
-    channel = stackless.channel()
+    main, channel = stackless.getmain(), stackless.channel()
     with running(other):
         with pytest.raises(RuntimeError, match="no thread is left") as info:
             call(channel.receive)
@@ -491,12 +495,12 @@ def test_a_thread_that_was_started_by_the_last_one_counts():
 def test_threads_that_wait_for_each_other():
     """The last one is told, and the first one when that has ended."""
     def other():
-        time.sleep(0.05)  # main sleeps by now
+        when_blocked(main)
         with pytest.raises(RuntimeError, match="Deadlock"):
             stackless.channel().receive()
         log.append("other")
 
-    log = []
+    log, main = [], stackless.getmain()
     with running(other):
         with pytest.raises(RuntimeError, match="no thread is left"):
             stackless.channel().receive()
@@ -561,12 +565,12 @@ def test_who_sleeps_uses_no_time():
 @WAYS
 def test_ctrl_c_wakes_main(call):
     def interrupt():
-        time.sleep(0.05)
+        when_blocked(main)
         sent.append(time.perf_counter())
         os.kill(os.getpid(), signal.SIGINT)
         over.wait()
 
-    sent, over = [], threading.Event()
+    sent, over, main = [], threading.Event(), stackless.getmain()
     channel = stackless.channel()
     with running(interrupt):
         with pytest.raises(KeyboardInterrupt):
@@ -583,11 +587,12 @@ def test_signal_handlers_run_while_main_sleeps():
         channel.send(7)
 
     def interrupt():
-        time.sleep(0.05)
+        when_blocked(main)
         os.kill(os.getpid(), signal.SIGUSR1)
         over.wait()
 
     log, over, channel = [], threading.Event(), stackless.channel()
+    main = stackless.getmain()
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         with running(interrupt):
@@ -605,13 +610,14 @@ def test_a_handler_that_kills_the_sleeper_ends_nothing_else():
         stackless.getcurrent().kill()
 
     def interrupt():
-        for _ in range(3):
-            time.sleep(0.02)
+        when_blocked(main)
+        for number in range(3):
             os.kill(os.getpid(), signal.SIGUSR1)
-        time.sleep(0.02)
+            while len(log) == number:
+                time.sleep(0.001)
         channel.send(7)
 
-    log, channel = [], stackless.channel()
+    log, channel, main = [], stackless.channel(), stackless.getmain()
     before = signal.signal(signal.SIGUSR1, handler)
     try:
         with running(interrupt):
@@ -623,11 +629,11 @@ def test_a_handler_that_kills_the_sleeper_ends_nothing_else():
 
 def test_error_handler_does_not_hear_of_ctrl_c():
     def interrupt():
-        time.sleep(0.05)
+        when_blocked(main)
         os.kill(os.getpid(), signal.SIGINT)
         over.wait()
 
-    over = threading.Event()
+    over, main = threading.Event(), stackless.getmain()
     stackless.set_error_handler(lambda *_: None)
     with running(interrupt):
         with pytest.raises(KeyboardInterrupt):
