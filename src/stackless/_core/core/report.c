@@ -23,6 +23,9 @@ slp_task_frame(slp_task *t)
     if (t->life != SLP_STARTED) {
         return NULL;
     }
+    if (st == NULL && t->carrier != NULL) {
+        return NULL; /* on 3.15 they end in a thread state that is gone */
+    }
     if (st != NULL && st->current == t) {
         return slp_frame_visible(SLP_FRAME(st->ts));
     }
