@@ -434,6 +434,40 @@ def test_moved_at_every_stop_between_threads():
     assert total == list(range(40))
 
 
+@pytest.mark.soft
+def test_tools_see_one_whose_thread_had_ended():
+    """They came while it belonged to no thread."""
+    def body():
+        channel.receive()
+        inner()
+
+    def inner():
+        channel.receive()
+
+    def work():
+        made.append(spawn(body))
+        stackless.run()
+
+    made, names, channel = [], [], stackless.channel()
+    in_thread(work)
+    t = made.pop()
+
+    def trace(frame, event, arg):
+        names.append((event, frame.f_code.co_name))
+        return trace
+
+    sys.settrace(trace)
+    try:
+        t.bind_thread()
+        t.trace_function = trace
+        channel.send(1)
+    finally:
+        sys.settrace(None)
+    channel.send(2)
+    assert ("call", "inner") in names
+    assert not t.alive
+
+
 def test_what_cannot_be_moved():
     t = spawn(pause)
     with pytest.raises(RuntimeError, match="runnable"):

@@ -26,8 +26,8 @@ next_suspended(void *arg, slp_frame **bottom)
     }
     for (slp_task *t = pos->task->all_next; t != &s->all; t = t->all_next) {
         pos->task = t;
-        if (t->life != SLP_STARTED || t->thread == NULL
-            || t->thread->current == t) {
+        if (t->life != SLP_STARTED
+            || (t->thread != NULL && t->thread->current == t)) {
             continue;
         }
         if (t->carrier == NULL) {
@@ -36,7 +36,7 @@ next_suspended(void *arg, slp_frame **bottom)
                 return t->top;
             }
         }
-        else if (t->carrier != t->thread->running) {
+        else if (t->thread != NULL && t->carrier != t->thread->running) {
             slp_frame *top = slp_carrier_frame(t->carrier);
             *bottom = slp_frames_bottom(top, NULL);
             if (top != NULL) {
