@@ -29,7 +29,7 @@ VENV = ROOT / ".venv" / "bin"
 VENV_LABEL = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 BUDGET = 75 * 60  # no job starts later than this
-JOB_LIMIT = 15 * 60
+JOB_LIMIT = 20 * 60
 
 HARD = {"STACKLESS_TEST_HARD": "1"}
 SLICE = {**HARD, "STACKLESS_TEST_SLICE": "1"}
