@@ -1,5 +1,6 @@
 """What tests of several folders do with tasklets."""
 
+import contextlib
 import os
 import threading
 
@@ -36,8 +37,9 @@ def wake(tasks):
     stackless.run()
 
 
-def in_thread(function, *args):
-    """Call it in a thread; what it raises is raised here."""
+@contextlib.contextmanager
+def running(function, *args):
+    """A thread that calls it; what it raises is raised at the end."""
     errors = []
 
     def work():
@@ -48,6 +50,15 @@ def in_thread(function, *args):
 
     thread = threading.Thread(target=work)
     thread.start()
-    thread.join()
+    try:
+        yield thread
+    finally:
+        thread.join()
     if errors:
         raise errors[0]
+
+
+def in_thread(function, *args):
+    """Call it in a thread; what it raises is raised here."""
+    with running(function, *args):
+        pass

@@ -13,31 +13,10 @@ import pytest
 import stackless
 
 from semantics_support import run_program
-from tasks import in_thread, pause, spawn, through_c
+from tasks import in_thread, pause, running, spawn, through_c
 
 WAYS = pytest.mark.parametrize("call", [lambda f, *a: f(*a), through_c],
                                ids=["plain", "through C"])
-
-
-@contextlib.contextmanager
-def running(function, *args):
-    """A thread that runs it; what it raises is raised at the end."""
-    errors = []
-
-    def work():
-        try:
-            function(*args)
-        except BaseException as error:
-            errors.append(error)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield thread
-    finally:
-        thread.join()
-    if errors:
-        raise errors[0]
 
 
 def when_blocked(tasklet):
