@@ -58,4 +58,4 @@ except RuntimeError as error:
 #     4324
 #     True
 #     True
-#     Deadlock: the last runnable tasklet cannot be blocked.
+#     Deadlock: ...
