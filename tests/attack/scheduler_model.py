@@ -427,17 +427,23 @@ class Scheduler:
                 return None
         return error
 
+    def blocked_for_ever(self, w):
+        """The error for w, whom nobody but the ending task could wake."""
+        if len(self.ring) > 1 or not w.blocked:
+            return None
+        verb = (
+            "sending without a receiver"
+            if w.sending
+            else "receiving without a sender"
+        )
+        return self.deadlock(f"the main tasklet is {verb} available.")
+
     def end(self, me, raised):
         error = yield from self.judge(raised)
         to_main = isinstance(raised, SystemExit) and error is not None
         w = self.main if to_main else self.watching()
-        if error is None and len(self.ring) == 1 and w.blocked:
-            verb = (
-                "sending without a receiver"
-                if w.sending
-                else "receiving without a sender"
-            )
-            error = self.deadlock(f"the main tasklet is {verb} available.")
+        if error is None:
+            error = self.blocked_for_ever(w)
         if self.schedule_callback is not None:
             alone = error is not None or len(self.ring) == 1
             self.call_back(
@@ -445,6 +451,8 @@ class Scheduler:
             )
         if w is not self.main:
             w = self.watching()
+        if error is None:  # the callback may have emptied the ring
+            error = self.blocked_for_ever(w)
         following = self.ring[1] if len(self.ring) > 1 else me
         if error is not None or following is me:
             if w.blocked:
