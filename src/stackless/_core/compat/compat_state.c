@@ -5,6 +5,9 @@
 #include "compat.h"
 
 #include "internal/pycore_context.h"
+#if PY_VERSION_HEX >= 0x030E0000 && PY_VERSION_HEX < 0x030F0000
+#    include "internal/pycore_optimizer.h"
+#endif
 #include "internal/pycore_runtime.h"
 #if PY_VERSION_HEX >= 0x030E0000
 #    include "internal/pycore_pythonrun.h"
@@ -429,9 +432,61 @@ slp_cstate_new(void)
     return PyMem_Calloc(1, sizeof(slp_cstate));
 }
 
+/* What the JIT has compiled is freed while a C stack is in the middle of it, if
+   no thread is.  So such a C stack owns it. */
+#if PY_VERSION_HEX >= 0x030E0000
+
+static void
+hold_executor(PyThreadState *ts, slp_cstate *c)
+{
+    PyObject *executor = EXECUTOR(ts);
+#    if PY_VERSION_HEX < 0x030F0000
+    if (executor != NULL && Py_REFCNT(executor) == 0) {
+        /* It waits to be freed, and more references would not help: it never is. */
+        _PyExecutorObject **link = &ts->interp->executor_deletion_list_head;
+        while (*link != NULL && (PyObject *)*link != executor) {
+            link = &(*link)->vm_data.links.next;
+        }
+        if (*link != NULL) {
+            *link = (*link)->vm_data.links.next;
+        }
+        Py_SET_REFCNT(executor, 1);
+    }
+#    endif
+    c->executor = Py_XNewRef(executor);
+}
+
+static void
+put_executor(PyThreadState *ts, slp_cstate *c)
+{
+    PyObject *executor = c->executor;
+    c->executor = NULL;
+    EXECUTOR(ts) = executor; /* from now on the thread is in it */
+    Py_XDECREF(executor);
+}
+
+#elif PY_VERSION_HEX >= 0x030D0000
+
+static void
+hold_executor(PyThreadState *ts, slp_cstate *c)
+{
+    c->executor = EXECUTOR(ts);
+}
+
+static void
+put_executor(PyThreadState *ts, slp_cstate *c)
+{
+    EXECUTOR(ts) = c->executor;
+}
+
+#endif
+
 void
 slp_cstate_free(slp_cstate *c)
 {
+#if PY_VERSION_HEX >= 0x030E0000
+    Py_XDECREF(c->executor);
+#endif
     PyMem_Free(c);
 }
 
@@ -510,7 +565,7 @@ slp_cstate_save(PyThreadState *ts, slp_cstate *c)
     c->trash_nesting = TRASH_NESTING(ts);
 #else
     c->frame = ts->current_frame;
-    c->executor = EXECUTOR(ts);
+    hold_executor(ts, c);
     c->critical_section = ts->critical_section;
 #endif
     c->python = slp_frame_python_below(c->frame);
@@ -538,7 +593,7 @@ slp_cstate_load(PyThreadState *ts, slp_cstate *c)
     TRASH_NESTING(ts) = c->trash_nesting;
 #else
     ts->current_frame = c->frame;
-    EXECUTOR(ts) = c->executor;
+    put_executor(ts, c);
     ts->critical_section = c->critical_section;
 #endif
 #if PY_VERSION_HEX >= 0x030E0000
