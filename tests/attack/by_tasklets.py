@@ -178,7 +178,9 @@ class Real:
         return [
             t
             for t in stackless.all_tasklets()
-            if not t.is_main and t.thread_id == self.main.thread_id
+            if not t.is_main
+            and t.name != HELPER
+            and t.thread_id == self.main.thread_id
         ]
 
     def last(self, name, function, *args):

@@ -292,6 +292,23 @@ class Evaluator(Stress):
         _coretest.set_evaluator(False)
 
 
+class Interrupt(Stress):
+    """Wherever a tasklet can be interrupted, it is left for a moment."""
+
+    def begin(self):
+        self.visitor = stackless.tasklet().bind(self.visit, ())
+        self.visitor.name = HELPER
+        _coretest.visit(self.visitor)
+
+    def end(self):
+        _coretest.visit(None)
+        self.visitor.kill()
+
+    def visit(self):
+        while True:
+            stackless.schedule_remove(None)  # back, and holds on to nobody
+
+
 class Signals(Stress):
     """A storm of signals; the handlers use tasklets of their own."""
 
@@ -354,6 +371,7 @@ if TOOLS:
 if _coretest is not None:
     WORDS["threads"] = Threads
     WORDS["evaluator"] = Evaluator
+    WORDS["interrupt"] = Interrupt
 
 # Round robin.  The pairs are those of which each makes the other worse.
 NAMES = [
@@ -369,6 +387,10 @@ NAMES = [
         "between+mixed", "between+inspect", "between+trace",
         "between+profile+signals", "between+monitor", "between+evaluator",
         "between+few+mixed", "between+threads+collect", "between+slice+mixed",
+        "interrupt", "interrupt+collect", "interrupt+few", "interrupt+slice",
+        "interrupt+trace", "interrupt+monitor", "interrupt+profile",
+        "interrupt+signals", "interrupt+inspect", "interrupt+hard",
+        "interrupt+between+mixed", "interrupt+threads",
     )
     if name == "none" or all(word in WORDS for word in name.split("+"))
 ]  # fmt: skip
