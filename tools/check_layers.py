@@ -53,7 +53,7 @@ NO_PYTHON = r"base/(?!slp_python\.h)|cstack/|wait/netpoll_"
 SHORT = {"core/task.h": 300, "compat/compat.h": 300}
 
 # The extension's only users among the Python files.
-CORE_USERS = {"__init__.py", "pickling.py"}
+CORE_USERS = {"__init__.py", "_slow_calls.py", "pickling.py"}
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 
@@ -142,7 +142,7 @@ def check_python_file(path, name):
         else:
             continue
         if any("_core" in name.split(".") for name in names):
-            yield path, node.lineno, "_core is for __init__.py, pickling.py"
+            yield path, node.lineno, f"_core is for {', '.join(sorted(CORE_USERS))}"
 
 
 def check(root):

@@ -41,6 +41,7 @@ from stackless._core import (
     getuncollectables,
     pickle_flags,
     pickle_flags_default,
+    preempt,
     run,
     schedule,
     schedule_remove,
@@ -87,6 +88,7 @@ __all__ = [
     "pickle_flags",
     "pickle_flags_default",
     "pickle_with_tracing_state",
+    "preempt",
     "print_stacks",
     "run",
     "runcount",
@@ -96,6 +98,7 @@ __all__ = [
     "set_channel_callback",
     "set_error_handler",
     "set_schedule_callback",
+    "set_slow_call_handler",
     "stackless",
     "switch_trap",
     "tasklet",
@@ -123,6 +126,29 @@ def print_stacks(file=None):
     from stackless import _introspect
 
     _introspect.print_stacks(file, 2)
+
+
+def set_slow_call_handler(seconds, callback):
+    """set_slow_call_handler(seconds, callback) -- report calls that last.
+
+    callback(tasklet, stack, seconds) is called, in a thread of its own, once for
+    each call of a C function that lasts 'seconds' (float) or more while other
+    tasklets of its thread wait for their turn: with the tasklet that makes it,
+    a traceback.StackSummary of where that stands, and how long it was noticed
+    (float).  A call that waits without the GIL is reported while it lasts; one
+    that keeps the GIL lets nothing else run and is reported when it lets it go.
+    On CPython 3.11 only calls in the main thread are.
+
+    None, None ends it.  Returns what was set before, as (seconds, callback).
+    An exception of the callback goes to threading.excepthook.
+
+    Raises TypeError if only one of them is None, 'seconds' is no number or
+    callback cannot be called, ValueError if 'seconds' is not above 0,
+    RuntimeError if no thread can be started.
+    """
+    from stackless import _slow_calls
+
+    return _slow_calls.set_handler(seconds, callback)
 
 
 def _get_module():

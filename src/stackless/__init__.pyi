@@ -1,7 +1,9 @@
 """Public names of the package; their types are in _core.pyi."""
 
+from collections.abc import Callable
+from traceback import StackSummary
 from types import ModuleType
-from typing import Final
+from typing import Final, TypeAlias
 
 from _typeshed import SupportsWrite
 
@@ -27,6 +29,7 @@ from stackless._core import (
     getuncollectables as getuncollectables,
     pickle_flags as pickle_flags,
     pickle_flags_default as pickle_flags_default,
+    preempt as preempt,
     run as run,
     schedule as schedule,
     schedule_remove as schedule_remove,
@@ -41,6 +44,8 @@ from stackless._core import (
 )
 
 __version__: Final[str]
+
+_SlowCallHandler: TypeAlias = Callable[[tasklet, StackSummary, float], object]
 
 __all__ = [
     "PICKLEFLAGS_PICKLE_CONTEXT",
@@ -72,6 +77,7 @@ __all__ = [
     "pickle_flags",
     "pickle_flags_default",
     "pickle_with_tracing_state",
+    "preempt",
     "print_stacks",
     "run",
     "runcount",
@@ -81,6 +87,7 @@ __all__ = [
     "set_channel_callback",
     "set_error_handler",
     "set_schedule_callback",
+    "set_slow_call_handler",
     "stackless",
     "switch_trap",
     "tasklet",
@@ -96,6 +103,9 @@ PICKLEFLAGS_RESET_AG_FINALIZER: Final = 4
 PICKLEFLAGS_PICKLE_CONTEXT: Final = 8
 
 def print_stacks(file: SupportsWrite[str] | None = None) -> None: ...
+def set_slow_call_handler(
+    seconds: float | None, callback: _SlowCallHandler | None
+) -> tuple[float | None, _SlowCallHandler | None]: ...
 
 # Computed at each access.
 current: tasklet

@@ -594,9 +594,39 @@ def test_flags_out_of_range(flags):
         api.PyStackless_RunWatchdogEx(0, flags)
 
 
-def test_a_timeout_is_refused_for_now():
-    with pytest.raises(NotImplementedError):
-        api.PyStackless_RunWatchdog(1000)
+def test_a_tasklet_moves_to_another_thread():
+    seen = []
+    task = stackless.tasklet().bind(
+        lambda: seen.append(threading.get_ident()), ())
+
+    def work():
+        assert api.PyTasklet_BindThread(task, -1) == 0
+        task.run()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    ident = thread.ident
+    thread.join()
+    assert seen == [ident]
+    with pytest.raises(OverflowError):
+        api.PyTasklet_BindThread(task, -2)
+    with pytest.raises(RuntimeError):
+        api.PyTasklet_BindThread(stackless.getmain(), -1)
+
+
+@pytest.mark.parametrize("flags", [None, 0, 8])
+def test_a_timeout_interrupts(flags):
+    def forever():
+        while True:
+            pass
+
+    t = stackless.tasklet(forever)()
+    t.set_ignore_nesting(1)
+    if flags is None:
+        assert api.PyStackless_RunWatchdog(1000) is t
+    else:
+        assert api.PyStackless_RunWatchdogEx(1000, flags) is t
+    t.kill()
 
 
 @pytest.mark.parametrize("kind", ["Channel", "Schedule"])

@@ -119,6 +119,16 @@ def module_attributes():
 
 
 @operation
+def interruptions():
+    yield
+    assert stackless.preempt(100) is None
+    assert stackless.preempt(None) == 100
+    stackless.run(1000)
+    stackless.run(seconds=100)
+    assert stackless.set_slow_call_handler(None, None) == (None, None)
+
+
+@operation
 def print_stacks():
     tasklet = started(stackless.channel().receive)
     tasklet.name = "blocked"
@@ -240,5 +250,5 @@ def other_errors():
         stackless.pickle_flags(1 << 10)
     with Raises(OverflowError):
         stackless.get_thread_info(-5)
-    with Raises(NotImplementedError):
-        stackless.run(1000)
+    with raises_value_error:
+        stackless.run(seconds=-1)

@@ -64,9 +64,10 @@ def function_names(tb):
     return [entry.name for entry in traceback.extract_tb(tb)]
 
 
-def run_program(source, *options, timeout=60, **kwargs):
-    """Run source in a fresh interpreter, in the mode the tests run in."""
-    prologue = "import stackless\n"
+def run_program(source, *options, timeout=60, before="", **kwargs):
+    """Run source in a fresh interpreter, in the mode the tests run in; `before`
+    it, without stackless."""
+    prologue = textwrap.dedent(before) + "import stackless\n"
     if os.environ.get("STACKLESS_TEST_HARD") == "1":
         prologue += "stackless.enable_softswitch(False)\n"
     return subprocess.run(

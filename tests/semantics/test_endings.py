@@ -330,13 +330,6 @@ def test_run_returns_when_the_ring_is_empty(log):
     assert channel.balance == -1
 
 
-def test_run_with_a_timeout_is_not_there_yet():
-    with pytest.raises(NotImplementedError):
-        stackless.run(1000)
-    with pytest.raises(NotImplementedError):
-        stackless.run(timeout=5)
-
-
 def test_run_takes_its_flags_without_a_timeout(log):
     spawn(log.append, 1)
     stackless.run(0, False, True, True, True)

@@ -111,7 +111,7 @@ RAISING = {
     "bad throw": lambda: stackless.current.throw(42),
     "wrong arguments": lambda: stackless.schedule(1, 2, 3),
     "no arguments": lambda: stackless.channel().send(),
-    "run with a timeout": lambda: stackless.run(5),
+    "run with a bad limit": lambda: stackless.run(seconds=-1),
 }
 
 

@@ -87,7 +87,7 @@ def test_getters_take_no_arguments(function):
 @pytest.mark.parametrize("call", [
     lambda: stackless.schedule(1, 2), lambda: stackless.schedule(nonsense=1),
     lambda: stackless.schedule_remove(1, 2),
-    lambda: stackless.run(0, 0, 0, 0, 0, 0), lambda: stackless.run("soon"),
+    lambda: stackless.run(0, 0, 0, 0, 0, None, 0), lambda: stackless.run("soon"),
     lambda: stackless.run(nonsense=1), lambda: stackless.atomic(1),
     lambda: stackless.enable_softswitch(), lambda: stackless.switch_trap(1, 2),
     lambda: stackless.tasklet().run(1), lambda: stackless.tasklet().insert(1),

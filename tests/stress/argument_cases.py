@@ -281,6 +281,8 @@ GOOD = {
     "int": lambda: 0,
     "bool": lambda: False,
     "int | None": lambda: None,
+    "float | None": lambda: None,
+    "_SlowCallHandler | None": lambda: None,
     "bool | None": lambda: None,
     "tuple[Any, ...] | None": tuple,
     "dict[str, Any] | None": dict,

@@ -180,6 +180,8 @@ def reset():
     stackless.enable_softswitch(not HARD)
     stackless.pickle_flags(0)
     stackless.pickle_flags_default(0)
+    stackless.preempt(None)
+    stackless.set_slow_call_handler(None, None)
     main = stackless.getmain()
     main.block_trap = False
     main.set_atomic(False)

@@ -106,7 +106,8 @@ def parse(path):
     found = []
     for node in ast.parse(path.read_text("utf-8")).body:
         if isinstance(node, ast.FunctionDef):
-            found.append(parse_function(node))
+            if not node.name.startswith("_"):
+                found.append(parse_function(node))
         elif isinstance(node, ast.ClassDef):
             found += parse_class(node)
         elif isinstance(node, ast.AnnAssign):

@@ -5,6 +5,7 @@
 #include "core/dispatch.h"
 #include "core/quick.h"
 #include "core/sched.h"
+#include "core/watchdog.h"
 #include "module.h"
 #include "types/types.h"
 #include "wait/channel.h"
@@ -55,6 +56,12 @@ PyTasklet_BindEx(PyTaskletObject *task, PyObject *func, PyObject *args,
                  PyObject *kwargs)
 {
     return slp_tasklet_bind(task, func, args, kwargs);
+}
+
+static int
+PyTasklet_BindThread(PyTaskletObject *task, long long thread_id)
+{
+    return slp_tasklet_bind_thread(task, thread_id);
 }
 
 static PyObject *
@@ -170,7 +177,7 @@ static int
 PyTasklet_SetIgnoreNesting(PyTaskletObject *task, int flag)
 {
     int old = (int)task->ignore_nesting;
-    task->ignore_nesting = flag != 0;
+    slp_task_set_ignore_nesting(task, flag != 0);
     return old;
 }
 
@@ -421,13 +428,13 @@ PyStackless_RunWatchdogEx(long timeout, int flags)
         PyErr_SetString(PyExc_ValueError, "flags must be in [0..255]");
         return NULL;
     }
-    if (timeout > 0) {
-        PyErr_SetString(PyExc_NotImplementedError,
-                        "a timeout is not available in this version");
-        return NULL;
-    }
+    slp_limit limit = {.ticks = timeout,
+                       .threadblock = flags & PY_WATCHDOG_THREADBLOCK,
+                       .soft = flags & PY_WATCHDOG_SOFT,
+                       .ignore_nesting = flags & PY_WATCHDOG_IGNORE_NESTING,
+                       .total = flags & PY_WATCHDOG_TOTALTIMEOUT};
     slp_thread *st = slp_thread_get();
-    return st ? slp_outcome(st, slp_run_watchdog(st, &e)) : NULL;
+    return st ? slp_outcome(st, slp_run_watchdog(st, &e, &limit)) : NULL;
 }
 
 static PyObject *
@@ -592,6 +599,7 @@ static stackless_capi api = {
     .PyTasklet_CheckExact = PyTasklet_CheckExact,
     .PyChannel_Check = PyChannel_Check,
     .PyChannel_CheckExact = PyChannel_CheckExact,
+    .PyTasklet_BindThread = PyTasklet_BindThread,
 };
 
 int

@@ -8,6 +8,7 @@
 #include "core/quick.h"
 #include "core/sched.h"
 #include "core/sleep.h"
+#include "core/watchdog.h"
 #include "module.h"
 #include "types/types.h"
 
@@ -228,6 +229,7 @@ mod_switch_trap(PyObject *Py_UNUSED(module), PyObject *args)
     long old = st->switch_trap;
     st->switch_trap = (long)((unsigned long)old + (unsigned long)change);
     slp_quick_update(st);
+    slp_watch_permit(st);
     return PyLong_FromLong(old);
 }
 
@@ -599,7 +601,8 @@ mod_test_outside(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 {
     slp_thread *st = slp_thread_get();
     slp_entry e = {.gate = NULL};
-    return st ? slp_outcome(st, slp_run_watchdog(st, &e)) : NULL;
+    slp_limit limit = {.ticks = 0};
+    return st ? slp_outcome(st, slp_run_watchdog(st, &e, &limit)) : NULL;
 }
 
 /* ---- set-up -------------------------------------------------------------- */
@@ -608,10 +611,11 @@ static PyObject *
 mod_shutdown(PyObject *module, PyObject *Py_UNUSED(args))
 {
     slp_thread *st = slp_thread_peek();
+    slp_watch_stop(slp_state_of(module));
     if (st != NULL) {
         slp_kill_all(st);
     }
-    (void)module;
+    slp_clock_stop();
     Py_RETURN_NONE;
 }
 
@@ -798,10 +802,14 @@ name_functions(PyObject *module)
 {
     PyObject *package = PyUnicode_InternFromString("stackless");
     int r = package == NULL ? -1 : 0;
-    for (PyMethodDef *def = methods; r == 0 && def->ml_name != NULL; def++) {
-        PyObject *f = PyCFunction_NewEx(def, module, package);
-        r = f ? PyObject_SetAttrString(module, def->ml_name, f) : -1;
-        Py_XDECREF(f);
+    PyMethodDef *tables[] = {methods, slp_interrupt_methods};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(tables); i++) {
+        PyMethodDef *def = tables[i];
+        for (; r == 0 && def->ml_name != NULL; def++) {
+            PyObject *f = PyCFunction_NewEx(def, module, package);
+            r = f ? PyObject_SetAttrString(module, def->ml_name, f) : -1;
+            Py_XDECREF(f);
+        }
     }
     Py_XDECREF(package);
     return r;
@@ -830,11 +838,11 @@ module_exec(PyObject *module)
     if (slp_tools_setup(slp_ts()) < 0 || slp_gil_setup() < 0
         || name_functions(module) < 0 || add_tasklet_exit(s) < 0
         || slp_dispatch_setup(s) < 0 || slp_sleep_setup(s) < 0
-        || slp_misc_types_setup(s, module) < 0 || slp_bomb_setup(s, module) < 0
-        || slp_tasklet_setup(s, module) < 0 || slp_channel_setup(s, module) < 0
-        || slp_points_setup(s, module) < 0 || slp_state_publish(s) < 0
-        || slp_capi_setup(module) < 0 || slp_check_setup(module) < 0
-        || register_hooks(module) < 0) {
+        || slp_interrupts_setup(s) < 0 || slp_misc_types_setup(s, module) < 0
+        || slp_bomb_setup(s, module) < 0 || slp_tasklet_setup(s, module) < 0
+        || slp_channel_setup(s, module) < 0 || slp_points_setup(s, module) < 0
+        || slp_state_publish(s) < 0 || slp_capi_setup(module) < 0
+        || slp_check_setup(module) < 0 || register_hooks(module) < 0) {
         return -1;
     }
     return self_check(s, module);

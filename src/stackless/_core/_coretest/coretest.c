@@ -156,6 +156,15 @@ call_PyTasklet_BindEx(PyObject *Py_UNUSED(module), PyObject *args)
 }
 
 static PyObject *
+call_PyTasklet_BindThread(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyTaskletObject *self;
+    long long id;
+    PARSE(as_task, self, args, "L", &id)
+    return status(PyTasklet_BindThread(self, id));
+}
+
+static PyObject *
 call_PyTasklet_RaiseException(PyObject *Py_UNUSED(module), PyObject *args)
 {
     PyTaskletObject *self;
@@ -688,6 +697,26 @@ sleep_never(PyObject *Py_UNUSED(module), PyObject *flag)
     return PyBool_FromLong(old);
 }
 
+PyDoc_STRVAR(
+    visit_doc,
+    "visit(tasklet)\n--\n\n"
+    "Wherever this thread could be interrupted, switch to the tasklet, "
+    "which is to switch\nback to the next one in the ring; None ends "
+    "it.");
+
+static PyObject *
+visit(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    PyTaskletObject *t = NULL;
+    if (arg != Py_None) {
+        t = as_task(arg);
+        if (t == NULL) {
+            return NULL;
+        }
+    }
+    return status(engine->visit(t));
+}
+
 /* ---- the module ---------------------------------------------------------- */
 
 #define API(name, flags)                                                      \
@@ -699,6 +728,7 @@ static PyMethodDef methods[] = {
     API(PyTasklet_New, METH_VARARGS),
     API(PyTasklet_Setup, METH_VARARGS),
     API(PyTasklet_BindEx, METH_VARARGS),
+    API(PyTasklet_BindThread, METH_VARARGS),
     API(PyTasklet_Run, METH_O),
     API(PyTasklet_Run_nr, METH_O),
     API(PyTasklet_Switch, METH_O),
@@ -768,6 +798,7 @@ static PyMethodDef methods[] = {
     {"count", count, METH_NOARGS, count_doc},
     {"set_evaluator", set_evaluator, METH_O, set_evaluator_doc},
     {"sleep_never", sleep_never, METH_O, sleep_never_doc},
+    {"visit", visit, METH_O, visit_doc},
     {NULL, NULL, 0, NULL},
 };
 

@@ -205,6 +205,7 @@ SLP_INTERNAL PyObject *slp_cstate_go_on(PyThreadState *ts, slp_cstate *below,
 
 #include "compat_frames.h"
 #include "compat_gil.h"
+#include "compat_pending.h"
 #include "compat_points.h"
 
 /* ---- tools --------------------------------------------------------------- */

@@ -52,6 +52,21 @@ slp_frames_nesting(slp_frame *top, slp_frame *end)
     return n;
 }
 
+bool
+slp_frames_import(slp_frame *top, slp_frame *end)
+{
+    for (slp_frame *f = top; f != NULL && f != end; f = f->previous) {
+        if (slp_frame_is_python(f)
+            && PyUnicode_CompareWithASCIIString(
+                   slp_frame_code(f)->co_filename,
+                   "<frozen importlib._bootstrap>")
+                   == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static bool
 lies_in(slp_frame *f, const char *low, const char *high)
 {

@@ -30,6 +30,8 @@ slp_frame_return_into(slp_frame *f, slp_frame *below)
 }
 /* Number of C calls of the interpreter between top and end. */
 SLP_INTERNAL int slp_frames_nesting(slp_frame *top, slp_frame *end);
+/* Is a module being imported in one of them? */
+SLP_INTERNAL bool slp_frames_import(slp_frame *top, slp_frame *end);
 /* f, or if it is no frame of Python code, the next one that is (or the end of
    the chain).  A function that returns to C leaves an entry frame on top while
    its locals are released. */

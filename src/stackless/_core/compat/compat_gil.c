@@ -525,12 +525,9 @@ slp_gil_setup(void)
     return 0;
 }
 
-void
-slp_gil_shutdown(void)
+static void
+end_guardian(void)
 {
-    if (!held.runs) {
-        return;
-    }
     pthread_mutex_lock(&held.gil->mutex);
     held.stop = true;
     pthread_cond_signal(&held.wake);
@@ -541,5 +538,27 @@ slp_gil_shutdown(void)
     }
     held.asked = NULL;
     held.runs = false;
-    held.gil = NULL;
+}
+
+void
+slp_gil_shutdown(void)
+{
+    if (held.runs) {
+        end_guardian();
+        held.gil = NULL;
+    }
+}
+
+void
+slp_gil_before_fork(void)
+{
+    if (!held.runs) {
+        return;
+    }
+    pthread_mutex_lock(&held.gil->mutex);
+    bool idle = held.first == NULL && held.asked == NULL;
+    pthread_mutex_unlock(&held.gil->mutex);
+    if (idle) {
+        end_guardian();
+    }
 }

@@ -40,5 +40,7 @@ SLP_INTERNAL bool slp_signals_pending(PyThreadState *ts);
 SLP_INTERNAL int slp_gil_setup(void);
 /* All sections have been closed, and none is going to be opened. */
 SLP_INTERNAL void slp_gil_shutdown(void);
+/* The guardian ends if it has nothing to do: it is there again when needed. */
+SLP_INTERNAL void slp_gil_before_fork(void);
 
 #endif

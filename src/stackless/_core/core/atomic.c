@@ -8,6 +8,7 @@
 #include "atomic.h"
 
 #include "quick.h"
+#include "watchdog.h"
 
 void
 slp_atomic_update(slp_thread *st)
@@ -30,6 +31,7 @@ slp_task_set_atomic(slp_task *t, bool on)
     t->atomic = on;
     if (t->thread != NULL && t->thread->current == t) {
         slp_atomic_arrive(t->thread);
+        slp_watch_permit(t->thread);
     }
     return 0;
 }

@@ -9,6 +9,7 @@
 #include "check.h"
 
 #include "sleep.h"
+#include "watchdog.h"
 
 #if defined(SLP_CHECK) || defined(SLP_CORETEST)
 static int check_every;
@@ -96,6 +97,8 @@ static void
 check_watchdogs(slp_thread *st)
 {
     CHECK(NULL, st->watchdog_count <= st->watchdog_room);
+    CHECK(st->watch.owner,
+          st->watch.owner == NULL || st->watch.owner->watchdog);
     for (Py_ssize_t i = 0; i < st->watchdog_count; i++) {
         slp_task *w = st->watchdogs[i];
         CHECK(w, w->watchdog && w->thread == st);
@@ -351,6 +354,17 @@ count(long *chunks, long *used, long *mapped)
     *mapped = s->carrier_count;
 }
 
+static int
+visit(slp_task *t)
+{
+    slp_thread *st = slp_thread_get();
+    if (st == NULL) {
+        return -1;
+    }
+    slp_watch_visit(st, t);
+    return 0;
+}
+
 static slp_test_api api = {
     .size = sizeof(api),
     .check_every = &check_every,
@@ -358,6 +372,7 @@ static slp_test_api api = {
     .fail_c_stacks_after = slp_carrier_fail_after,
     .count = count,
     .sleep_never = &slp_sleep_never,
+    .visit = visit,
 };
 
 int

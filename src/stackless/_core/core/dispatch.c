@@ -20,6 +20,7 @@
 #include "quick.h"
 #include "room.h"
 #include "settle.h"
+#include "watchdog.h"
 
 /* ---- ops ----------------------------------------------------------------- */
 
@@ -353,6 +354,7 @@ slp_switch_prepare(slp_thread *st, slp_entry *e, slp_task *next)
 {
     slp_task *me = st->current;
     slp_check_point(st, false);
+    slp_pending_forget(st->ts);
     if (check_switch(st) < 0) {
         return -1;
     }
@@ -571,11 +573,8 @@ slp_resume(slp_thread *st)
         clear_marks(st, me);
     }
     if (SLP_UNLIKELY(me->watchdog)) {
-        slp_watchdog_leave(st, me);
-        if (!bombed && v != NULL && !Py_IS_TYPE(v, st->state->bomb_type)) {
-            slp_defer(st, v); /* run() returns None */
-            v = NULL;
-        }
+        PyObject *kept = slp_watchdog_leave(st, me, bombed ? NULL : v);
+        v = bombed ? v : kept;
     }
     if (SLP_UNLIKELY(st->dropped != NULL || st->trash_count > 0)) {
         slp_release(st);
@@ -657,6 +656,7 @@ end_current(slp_thread *st)
 {
     slp_task *me = st->current, *w;
     me->bottom = me->top = NULL;
+    slp_pending_forget(st->ts);
     slp_tracing_on(st->ts);
     slp_extras_abandon(st->ts, &me->py);
     if (me == st->main) {
@@ -678,7 +678,7 @@ end_current(slp_thread *st)
     }
     /* No Python code from here on. */
     slp_pystate_stash(st->ts, &me->py);
-    slp_task *next = me->next;
+    slp_task *next = error == NULL ? slp_watch_next(st) : me->next;
     if (error == NULL && next == me && w->place == SLP_IN_QUEUE
         && st->sleeper != NULL) {
         next = st->sleeper;

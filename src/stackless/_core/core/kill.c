@@ -13,6 +13,7 @@
 #include "dispatch.h"
 #include "host.h"
 #include "sleep.h"
+#include "watchdog.h"
 
 /* A tasklet that survives being killed is killed again each time it becomes
    unreachable, but not for ever. */
@@ -85,6 +86,9 @@ leave_watchdogs(slp_task *t)
     t->watchdog = 0;
     if (st == NULL) {
         return;
+    }
+    if (st->watch.owner == t) {
+        slp_watch_end(st);
     }
     Py_ssize_t keep = 0, found = 0;
     for (Py_ssize_t i = 0; i < st->watchdog_count; i++) {
@@ -215,13 +219,22 @@ kill_now(slp_thread *st, slp_task *t)
 }
 
 static int
-reap_pending(void *Py_UNUSED(arg))
+reap_here(void)
 {
     slp_thread *st = slp_thread_peek();
     if (st != NULL && st->doomed > 0 && may_switch_now(st)) {
         return slp_reap(st);
     }
     return 0;
+}
+
+static int
+reap_pending(void *Py_UNUSED(arg))
+{
+    /* As an interruption, so that there can be others meanwhile; where that would
+       come later, without. */
+    return SLP_PENDING_ANYWHERE ? slp_pending_go(slp_ts(), reap_here)
+                                : reap_here();
 }
 
 /* Have t killed by its own thread, soon. */
@@ -511,6 +524,7 @@ slp_thread_end(slp_thread *st)
         kill_started(st, true);
     }
     /* Those that nobody else holds are killed now, the others are orphans. */
+    slp_watch_end(st);
     while (st->watchdog_count > 0) {
         slp_task *w = st->watchdogs[--st->watchdog_count];
         w->watchdog = 0;

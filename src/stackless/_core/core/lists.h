@@ -82,4 +82,13 @@ slp_waitq_remove(slp_waitq *q, slp_task *t)
     t->place = SLP_FLOATING;
 }
 
+/* The reference that a list held is released after the switch. */
+static inline void
+slp_drop_later(slp_thread *st, slp_task *t)
+{
+    SLP_ASSERT(t->place == SLP_FLOATING);
+    t->next = st->dropped;
+    st->dropped = t;
+}
+
 #endif

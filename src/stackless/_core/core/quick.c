@@ -122,7 +122,7 @@ slp_quick_update(slp_thread *st)
     bool usual = s->quick_possible && s->softswitch && s->soft_possible
                  && !s->finalizing && s->schedule_callback == NULL
                  && s->schedule_hook == NULL && s->channel_callback == NULL
-                 && st->switch_trap == 0;
+                 && st->switch_trap == 0 && !st->watch.soft_due;
     st->quick_usual = usual;
     bool at_once = usual && c->dispatcher != NULL
                    && !slp_section_is_open(&st->section);

@@ -9,6 +9,7 @@
 
 #include "dispatch.h"
 #include "sleep.h"
+#include "watchdog.h"
 
 /* ---- who is next --------------------------------------------------------- */
 
@@ -25,30 +26,30 @@ slp_successor(slp_thread *st, slp_task *me)
     if (me->next != me) {
         return me->next;
     }
+    if (st->watch.threadblock && slp_may_be_woken(st)) {
+        return NULL;
+    }
     slp_task *w = slp_watchdog(st);
     return w != me && w->place == SLP_FLOATING ? w : NULL;
 }
 
-/* me leaves the ring, next is slp_successor()'s; its reference to me is the
-   caller's. */
+/* next, who may be floating, is right behind me. */
 static void
-leave_ring(slp_thread *st, slp_task *me, slp_task *next)
+link_next(slp_thread *st, slp_task *me, slp_task *next)
 {
     if (next->place == SLP_FLOATING) {
         Py_INCREF(next);
         slp_ring_after(st, me, next);
         slp_sleeper_taken(st, next);
     }
-    slp_ring_remove(st, me);
 }
 
-/* The reference that a list held is released after the switch. */
+/* me leaves the ring; its reference to me is the caller's. */
 static void
-drop_later(slp_thread *st, slp_task *t)
+leave_ring(slp_thread *st, slp_task *me, slp_task *next)
 {
-    SLP_ASSERT(t->place == SLP_FLOATING);
-    t->next = st->dropped;
-    st->dropped = t;
+    link_next(st, me, next);
+    slp_ring_remove(st, me);
 }
 
 /* ---- block, wake, cancel ------------------------------------------------- */
@@ -62,7 +63,8 @@ slp_block(slp_thread *st, slp_entry *e, slp_waitq *q, bool sending)
                         "this tasklet does not like to be blocked.");
         return -1;
     }
-    slp_task *next = slp_successor(st, me);
+    slp_task *owner = slp_watch_soft(st);
+    slp_task *next = owner ? owner : slp_successor(st, me);
     if (next == NULL) {
         bool changed;
         next = slp_sleeper(st, "the last runnable tasklet cannot be blocked.",
@@ -123,7 +125,10 @@ slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
     slp_task *me = st->current;
     set_outcome(me, Py_NewRef(retval));
     for (;;) {
-        slp_task *next = remove ? slp_successor(st, me) : me->next;
+        slp_task *owner = slp_watch_soft(st);
+        slp_task *next = owner    ? owner
+                         : remove ? slp_successor(st, me)
+                                  : me->next;
         if (next == me || (next == NULL && me == st->main)) {
             return 0;
         }
@@ -144,9 +149,10 @@ slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
             set_outcome(me, NULL);
             return -1;
         }
+        link_next(st, me, next);
         if (remove) {
-            leave_ring(st, me, next);
-            drop_later(st, me);
+            slp_ring_remove(st, me);
+            slp_drop_later(st, me);
         }
         slp_switch(st, e, next);
         return 0;
@@ -240,7 +246,7 @@ run_now(slp_thread *st, slp_entry *e, slp_task *t, bool leave)
         }
         if (leave) {
             slp_ring_remove(st, me);
-            drop_later(st, me);
+            slp_drop_later(st, me);
         }
         slp_switch(st, e, t);
         return 0;
@@ -440,73 +446,5 @@ slp_task_throw(slp_thread *st, slp_entry *e, slp_task *t, PyObject *exc,
             slp_switch(st, e, t);
         }
         return 0;
-    }
-}
-
-/* ---- run() --------------------------------------------------------------- */
-
-static int
-watchdog_room(slp_thread *st)
-{
-    if (st->watchdog_count < st->watchdog_room) {
-        return 0;
-    }
-    Py_ssize_t room = st->watchdog_room ? 2 * st->watchdog_room : 8;
-    slp_task **all = PyMem_Realloc(st->watchdogs, (size_t)room * sizeof(*all));
-    if (all == NULL) {
-        PyErr_NoMemory();
-        return -1;
-    }
-    st->watchdogs = all;
-    st->watchdog_room = room;
-    return 0;
-}
-
-int
-slp_run_watchdog(slp_thread *st, slp_entry *e)
-{
-    slp_task *me = st->current;
-    set_outcome(me, NULL);
-    if (watchdog_room(st) < 0) {
-        return -1;
-    }
-    for (;;) {
-        slp_task *next = me->next;
-        if (next == me) {
-            return 0;
-        }
-        int r = slp_switch_prepare(st, e, next);
-        if (r > 0) {
-            continue;
-        }
-        if (r < 0) {
-            return -1;
-        }
-        slp_ring_remove(st, me);
-        st->watchdogs[st->watchdog_count++] = me; /* with the reference */
-        me->watchdog = 1;
-        slp_switch(st, e, next);
-        return 0;
-    }
-}
-
-void
-slp_watchdog_leave(slp_thread *st, slp_task *t)
-{
-    bool found = false;
-    while (st->watchdog_count > 0 && !found) {
-        slp_task *w = st->watchdogs[--st->watchdog_count];
-        found = w == t;
-        w->watchdog = 0;
-        if (w->place != SLP_FLOATING) {
-            Py_DECREF(w); /* not the last one: a list holds another */
-        }
-        else if (!slp_task_alive(w)) {
-            drop_later(st, w);
-        }
-        else {
-            /* A deeper run() is released; it finds itself off the stack. */
-            slp_ring_append(st, w);
-        }
     }
 }

@@ -39,7 +39,6 @@ SLP_INTERNAL void slp_cancel(slp_task *t);
 /* retval is what the call returns if nobody sets tempval meanwhile. */
 SLP_INTERNAL int slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval,
                               bool remove);
-SLP_INTERNAL int slp_run_watchdog(slp_thread *st, slp_entry *e);
 SLP_INTERNAL int slp_task_run(slp_thread *st, slp_entry *e, slp_task *t);
 SLP_INTERNAL int slp_task_switch(slp_thread *st, slp_entry *e, slp_task *t);
 /* These two never switch. */
@@ -64,8 +63,6 @@ SLP_INTERNAL void slp_task_give(slp_task *t, bool at_end);
 
 /* Innermost tasklet inside run(), else main. */
 SLP_INTERNAL slp_task *slp_watchdog(slp_thread *st);
-/* A tasklet that was inside run() goes on. */
-SLP_INTERNAL void slp_watchdog_leave(slp_thread *st, slp_task *t);
 /* Who goes on when `me` leaves the ring: *found, which may be floating, or
    NULL. */
 SLP_INTERNAL slp_task *slp_successor(slp_thread *st, slp_task *me);

@@ -19,7 +19,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#include "sched.h"
+#include "watchdog.h"
 
 bool slp_sleep_never;
 
@@ -69,13 +69,23 @@ can_be_woken(slp_thread *st)
     }
     PyThreadState *ts = PyInterpreterState_ThreadHead(s->interp);
     for (; ts != NULL; ts = PyThreadState_Next(ts)) {
-        if (ts != st->ts && !has_ended(s, ts->id)
+        if (ts != st->ts && ts->id != s->watcher_id && !has_ended(s, ts->id)
             && scheduler_of(s, ts) == NULL) {
             int r = slp_thread_watch(s, ts);
             return r < 0 ? FAILED : r == 0 ? SOMEBODY : PERHAPS;
         }
     }
     return NOBODY;
+}
+
+bool
+slp_may_be_woken(slp_thread *st)
+{
+    answer r = can_be_woken(st);
+    if (r == FAILED) {
+        PyErr_Clear();
+    }
+    return r == SOMEBODY || r == PERHAPS;
 }
 
 void
@@ -128,11 +138,13 @@ open_fd(slp_thread *st)
     return 0;
 }
 
-/* Sleep until woken or interrupted.  Signals are let in by ppoll() only, so that
+/* Sleep until woken or interrupted, or for `most` ns if that is not 0.  Signals are let in by ppoll() only, so that
    none comes between the look for it and the sleep. */
 static void
-sleep_on(slp_thread *st)
+sleep_on(slp_thread *st, uint64_t most)
 {
+    struct timespec time = {.tv_sec = (time_t)(most / SLP_SECOND),
+                            .tv_nsec = (long)(most % SLP_SECOND)};
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -142,7 +154,7 @@ sleep_on(slp_thread *st)
         Py_BEGIN_ALLOW_THREADS
         /* Another thread may have got one meanwhile. */
         if (!slp_signals_pending(st->ts)) {
-            ppoll(&p, 1, NULL, &before);
+            ppoll(&p, 1, most ? &time : NULL, &before);
         }
         Py_END_ALLOW_THREADS
         st->asleep = false;
@@ -168,15 +180,19 @@ sleeper_body(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
         if (Py_MakePendingCalls() < 0) { /* signal handlers are among them */
             return NULL;
         }
-        if (me->next != me) {
+        uint64_t left;
+        if (me->next != me || slp_watch_asleep(st, &left)) {
             Py_RETURN_NONE;
         }
         answer r = can_be_woken(st);
         if (r == PERHAPS) {
             continue;
         }
+        slp_task *w = slp_watchdog(st);
+        if (r == NOBODY && st->watch.threadblock && w->place == SLP_FLOATING) {
+            Py_RETURN_NONE; /* run() does */
+        }
         if (r == NOBODY) {
-            slp_task *w = slp_watchdog(st);
             slp_deadlock(st,
                          w->sending
                              ? "the main tasklet is sending without a "
@@ -188,7 +204,7 @@ sleeper_body(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
         if (r != SOMEBODY || open_fd(st) < 0) {
             return NULL;
         }
-        sleep_on(st);
+        sleep_on(st, left);
     }
 }
 

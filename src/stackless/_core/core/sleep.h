@@ -13,6 +13,8 @@ SLP_INTERNAL slp_task *slp_sleeper(slp_thread *st, const char *what,
                                    bool ended, bool *changed);
 /* It joins the ring, which owns the reference from now on. */
 SLP_INTERNAL void slp_sleeper_taken(slp_thread *st, slp_task *t);
+/* Might another thread wake this one?  Others may run before it returns. */
+SLP_INTERNAL bool slp_may_be_woken(slp_thread *st);
 SLP_INTERNAL void slp_thread_wake_up(slp_thread *st);
 /* st, perhaps another thread's, has got something to run. */
 static inline void

@@ -10,6 +10,7 @@
 #include "dispatch.h"
 #include "quick.h"
 #include "sleep.h"
+#include "watchdog.h"
 
 #define STATE_KEY  "_stackless.state"
 #define THREAD_KEY "_stackless.thread"
@@ -91,6 +92,7 @@ slp_state_gone(slp_state *s)
         t->thread = NULL;
     }
     if (ours) {
+        slp_clock_stop();
         slp_gil_shutdown();
     }
 }
@@ -249,6 +251,7 @@ slp_thread_forget(slp_thread *st)
     if (*link != NULL) {
         *link = st->next_thread;
     }
+    slp_watch_threads(st->state);
     slp_section_close(&st->section);
     slp_sleep_forget(st);
     st->state->quick_switches += st->quick_switches;
@@ -433,6 +436,7 @@ new_thread(PyThreadState *ts)
     slp_quick_update(st);
     slp_pop_keep_chunks(true);
     slp_this_thread = st;
+    slp_watch_threads(s);
     return st;
 }
 

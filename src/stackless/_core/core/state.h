@@ -51,8 +51,12 @@ struct slp_state {
     long carrier_limit;  /* C stacks mapped per thread before one is sliced;
                             0: slice at every hard switch */
     long carrier_count;
-    PyObject *sleep;    /* what a sleeper does */
-    uint64_t ended[64]; /* ids of the threads that have ended last */
+    uint64_t
+        preempt; /* ns that a tasklet runs before another one's turn; or 0 */
+    uint64_t look_interval; /* ns, for slow calls; or 0 */
+    uint64_t watcher_id;    /* thread that looks after them */
+    PyObject *sleep;        /* what a sleeper does */
+    uint64_t ended[64];     /* ids of the threads that have ended last */
     size_t ended_count;
     uint64_t soft_switches, hard_switches; /* by gates */
     uint64_t quick_switches;               /* of threads that have ended */

@@ -97,6 +97,29 @@ struct slp_waitq {
     PyObject *owner; /* what they wait for; borrowed */
 };
 
+/* When the running tasklet is to be interrupted: see watchdog.c.  Times are in
+   nanoseconds. */
+typedef struct {
+    slp_task *owner;  /* inside run() with a limit, or NULL; borrowed: it is on
+                         the watchdog stack */
+    slp_task *victim; /* what the owner's run() is to return; compared only */
+    uint64_t slice;   /* the limit, or 0: it is in ticks */
+    uint64_t begun;   /* when the limit was set */
+    long ticks, left;
+    bool total;          /* the limit is for all tasklets together */
+    bool soft;           /* wait for the next switch */
+    bool threadblock;    /* wait for other threads before giving up */
+    bool ignore_nesting; /* inside C calls, too */
+    bool due;            /* as soon as it is possible */
+    bool soft_due;       /* at the next switch */
+    int tries;           /* how often to look again at once */
+    bool asked;          /* it is going to look again at once */
+    int answers;         /* how often it has, since the clock asked */
+    uint64_t since,
+        seen; /* the running tasklet has gone on then, after so many
+                             switches */
+} slp_watch;
+
 /* What a thread's scheduler holds.  `current` is always a member of the ring
    and its head, but for the moment between the end of one tasklet and the
    choice of the next. */
@@ -136,6 +159,8 @@ struct slp_thread {
 
     slp_task **watchdogs; /* tasklets inside run(), innermost last; owned */
     Py_ssize_t watchdog_count, watchdog_room;
+    slp_watch watch;
+    uint64_t looks; /* how often it has looked whether it is interrupted */
     long switch_trap;
     int in_callback;
     int collecting; /* collections that it has begun and not ended */

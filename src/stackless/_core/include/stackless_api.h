@@ -153,6 +153,8 @@ typedef struct {
     int (*PyChannel_Check)(PyObject *op);
     /* 0 or 1. */
     int (*PyChannel_CheckExact)(PyObject *op);
+    /* As task.bind_thread(thread_id); -1: the calling one. */
+    int (*PyTasklet_BindThread)(PyTaskletObject *task, long long thread_id);
 } stackless_capi;
 
 #ifndef SLP_CAPI_INTERNAL
@@ -182,15 +184,16 @@ PyStackless_Import(void)
     return 0;
 }
 
-#    define PyTasklet_New       (slp_capi_pointer->PyTasklet_New)
-#    define PyTasklet_Setup     (slp_capi_pointer->PyTasklet_Setup)
-#    define PyTasklet_BindEx    (slp_capi_pointer->PyTasklet_BindEx)
-#    define PyTasklet_Run       (slp_capi_pointer->PyTasklet_Run)
-#    define PyTasklet_Run_nr    (slp_capi_pointer->PyTasklet_Run_nr)
-#    define PyTasklet_Switch    (slp_capi_pointer->PyTasklet_Switch)
-#    define PyTasklet_Switch_nr (slp_capi_pointer->PyTasklet_Switch_nr)
-#    define PyTasklet_Insert    (slp_capi_pointer->PyTasklet_Insert)
-#    define PyTasklet_Remove    (slp_capi_pointer->PyTasklet_Remove)
+#    define PyTasklet_New        (slp_capi_pointer->PyTasklet_New)
+#    define PyTasklet_Setup      (slp_capi_pointer->PyTasklet_Setup)
+#    define PyTasklet_BindEx     (slp_capi_pointer->PyTasklet_BindEx)
+#    define PyTasklet_BindThread (slp_capi_pointer->PyTasklet_BindThread)
+#    define PyTasklet_Run        (slp_capi_pointer->PyTasklet_Run)
+#    define PyTasklet_Run_nr     (slp_capi_pointer->PyTasklet_Run_nr)
+#    define PyTasklet_Switch     (slp_capi_pointer->PyTasklet_Switch)
+#    define PyTasklet_Switch_nr  (slp_capi_pointer->PyTasklet_Switch_nr)
+#    define PyTasklet_Insert     (slp_capi_pointer->PyTasklet_Insert)
+#    define PyTasklet_Remove     (slp_capi_pointer->PyTasklet_Remove)
 #    define PyTasklet_RaiseException                                          \
         (slp_capi_pointer->PyTasklet_RaiseException)
 #    define PyTasklet_Throw     (slp_capi_pointer->PyTasklet_Throw)

@@ -7,6 +7,7 @@
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
 #include "../core/quick.h"
+#include "../core/watchdog.h"
 #include "../wait/channel.h"
 
 /* ---- arguments ----------------------------------------------------------- */
@@ -89,17 +90,30 @@ op_schedule_remove(slp_thread *st, slp_entry *e, PyObject **args)
 static int
 op_run(slp_thread *st, slp_entry *e, PyObject **args)
 {
-    long timeout = PyLong_AsLong(args[0]);
-    if (timeout == -1 && PyErr_Occurred()) {
+    slp_limit limit = {.ticks = PyLong_AsLong(args[0])};
+    if (limit.ticks == -1 && PyErr_Occurred()) {
         return -1;
     }
-    if (timeout > 0) {
-        PyErr_SetString(PyExc_NotImplementedError,
-                        "run(timeout) is not available in this version: "
-                        "tasklets cannot be interrupted yet");
-        return -1;
+    bool *flags[] = {&limit.threadblock, &limit.soft, &limit.ignore_nesting,
+                     &limit.total};
+    for (size_t i = 0; i < Py_ARRAY_LENGTH(flags); i++) {
+        int on = PyObject_IsTrue(args[1 + i]);
+        if (on < 0) {
+            return -1;
+        }
+        *flags[i] = on;
     }
-    return slp_run_watchdog(st, e);
+    if (args[5] != Py_None) {
+        if (limit.ticks > 0) {
+            PyErr_SetString(PyExc_TypeError,
+                            "run() takes a timeout or seconds, not both");
+            return -1;
+        }
+        if (slp_seconds_arg(args[5], "seconds", &limit.period) < 0) {
+            return -1;
+        }
+    }
+    return slp_run_watchdog(st, e, &limit);
 }
 
 static int
@@ -221,13 +235,26 @@ static const struct {
     {{"run", "run", "stackless",
       "Run the other tasklets until none is runnable. The caller is paused "
       "meanwhile;\nan error that a tasklet does not catch is raised here.\n\n"
-      "timeout (int, number of instructions) must be 0 in this version, and "
-      "the flags\nhave no effect then.",
-      "timeout threadblock soft ignore_nesting totaltimeout", 0, false},
+      "With a limit the tasklet that runs longer is interrupted: it leaves "
+      "the "
+      "ring and\nis returned; insert() lets it go on. The limit is timeout "
+      "(int, in ticks: up to\n10,000 places where CPython looks for "
+      "interruptions are counted, 2 ticks each; more\nare 10 ns each) or "
+      "seconds (float). It counts from the last switch, with\ntotaltimeout "
+      "from the call on. soft: nobody is interrupted, the call returns at "
+      "the\nnext switch. ignore_nesting: interrupt inside C calls, too. "
+      "threadblock: wait for\nother threads when all tasklets are blocked. "
+      "Inside a run() with a limit all of\nthis is ignored.\n\n"
+      "Returns the interrupted tasklet or None. Raises ValueError if seconds "
+      "is not\npositive, TypeError if both are given, RuntimeError if no "
+      "helper thread can be\nstarted, NotImplementedError in another thread "
+      "than the main one on CPython 3.11.",
+      "timeout threadblock soft ignore_nesting totaltimeout seconds", 0,
+      false},
      op_run,
      IN_MODULE,
-     1,
-     "0FFFF",
+     6,
+     "0FFFFN",
      NULL},
     {{"send", "channel.send", "stackless",
       "Hand value to a receiver; blocks until there is one.\n\n"

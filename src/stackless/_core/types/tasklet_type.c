@@ -7,6 +7,7 @@
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
 #include "../core/sleep.h"
+#include "../core/watchdog.h"
 
 #include "structmember.h"
 
@@ -551,28 +552,30 @@ thread_to_bind(slp_thread *st, long long id)
     return to;
 }
 
-static PyObject *
-tasklet_bind_thread(PyObject *self, PyObject *args)
+/* Why t cannot be moved, or NULL. */
+static const char *
+stays(slp_task *t)
 {
-    slp_task *t = (slp_task *)self;
+    return t->place == SLP_IN_RING ? "can't (re)bind a runnable tasklet"
+           : is_current(t) || t->carrier != NULL
+                   || (t->is_main && t->life == SLP_STARTED)
+               ? "tasklet has C state on its stack"
+           : t->watchdog ? "can't (re)bind a tasklet inside run()"
+                         : NULL;
+}
+
+int
+slp_tasklet_bind_thread(slp_task *t, long long id)
+{
     slp_thread *st = slp_thread_get();
-    long long id = -1;
-    if (st == NULL || !PyArg_ParseTuple(args, "|L:bind_thread", &id)) {
-        return NULL;
+    const char *reason = stays(t);
+    if (st != NULL && reason != NULL) {
+        PyErr_SetString(PyExc_RuntimeError, reason);
+        return -1;
     }
-    if (t->place == SLP_IN_RING) {
-        return error("can't (re)bind a runnable tasklet");
-    }
-    if (is_current(t) || t->carrier != NULL
-        || (t->is_main && t->life == SLP_STARTED)) {
-        return error("tasklet has C state on its stack");
-    }
-    if (t->watchdog) {
-        return error("can't (re)bind a tasklet inside run()");
-    }
-    slp_thread *to = thread_to_bind(st, id);
+    slp_thread *to = st ? thread_to_bind(st, id) : NULL;
     if (to == NULL) {
-        return NULL;
+        return -1;
     }
     if (t->popped && t->thread != NULL) {
         slp_pop_settle(t->thread->ts, t->thread->head);
@@ -584,6 +587,17 @@ tasklet_bind_thread(PyObject *self, PyObject *args)
         }
     }
     t->thread = to;
+    return 0;
+}
+
+static PyObject *
+tasklet_bind_thread(PyObject *self, PyObject *args)
+{
+    long long id = -1;
+    if (!PyArg_ParseTuple(args, "|L:bind_thread", &id)
+        || slp_tasklet_bind_thread((slp_task *)self, id) < 0) {
+        return NULL;
+    }
     Py_RETURN_NONE;
 }
 
@@ -623,7 +637,7 @@ tasklet_set_ignore_nesting(PyObject *self, PyObject *flag)
         return NULL;
     }
     bool old = t->ignore_nesting;
-    t->ignore_nesting = value != 0;
+    slp_task_set_ignore_nesting(t, value != 0);
     return PyBool_FromLong(old);
 }
 
