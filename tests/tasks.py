@@ -8,6 +8,9 @@ import stackless
 
 # Under AddressSanitizer memory is used again late, and address space is short.
 SANITIZED = "asan" in os.environ.get("LD_PRELOAD", "")
+# It has a thread of its own, cannot follow a fork, and ends a process in which a
+# thread is ended on another C stack.
+THREAD_SANITIZER = "tsan" in os.environ.get("LD_PRELOAD", "")
 
 
 def through_c(function, *args):

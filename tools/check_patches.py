@@ -79,7 +79,7 @@ def build(label):
     """Make the extension as the CI's other jobs do; return its folder."""
     command = ci.in_python(label, *ci.test_options(label))
     subprocess.run([*command, "-c", ""], check=True)
-    return in_python.build_folder(label, debug=label.endswith("-dbg"))
+    return in_python.build_folder(label, "debug" * label.endswith("-dbg"))
 
 
 def load(folder, label):

@@ -229,6 +229,24 @@ def matrix_jobs(pythons):
         if label == "3.12":
             hard = [*run, *AGAIN]
             yield Job("sanitize", f"asan {label} hard", hard, HARD, missing)
+    yield tsan_job(pythons, pytest)
+
+
+# What there is about threads, under ThreadSanitizer: it sees our C code and all
+# locks, CPython's too.
+TSAN_TESTS = [
+    "tests/semantics/test_threads.py",
+    "tests/semantics/test_atomic.py",
+    "tests/semantics/test_watchdog.py",
+    "tests/semantics/test_preempt.py",
+    "tests/stress/test_threads_together.py",
+]
+
+
+def tsan_job(pythons, pytest):
+    missing = None if pythons["3.13"] else "no CPython 3.13 here"
+    command = [*in_python("3.13", "--tsan", "--coretest"), *pytest, *TSAN_TESTS]
+    return Job("sanitize", "tsan 3.13", command, {}, missing)
 
 
 def c_job(stage, name, folder, setup, missing=None, environ=None):

@@ -10,7 +10,7 @@
 
 ARGS are the interpreter's.  --build first makes the extension for it (with
 tools/quickbuild.py, into build/py/LABEL, a cached build takes a blink) and
-puts that on PYTHONPATH; --debug, --asan, --werror and --coretest are
+puts that on PYTHONPATH; --debug, --asan, --tsan, --werror and --coretest are
 quickbuild's, --gdb runs under gdb.  pytest is found when `make build/site`
 has put it there.
 
@@ -38,6 +38,12 @@ ASAN = {
     "ASAN_OPTIONS": "detect_leaks=0:detect_stack_use_after_return=0"
     ":allocator_may_return_null=1",
     "UBSAN_OPTIONS": "print_stacktrace=1",
+    "STACKLESS_TEST_TIMEOUT": "240",
+}
+
+TSAN = {
+    # Python's own daemon threads are never joined.
+    "TSAN_OPTIONS": "report_thread_leaks=0:die_after_fork=0",
     "STACKLESS_TEST_TIMEOUT": "240",
 }
 
@@ -71,22 +77,23 @@ def command_in(python, command, environ):
     return [*enter, *shown, "--", "env", "-C", cwd, *command]
 
 
-def build_folder(label, debug=False, asan=False):
+def build_folder(label, kind=""):
     """Where the extension is made for that interpreter."""
-    kind = "-asan" if asan else "-debug" if debug else ""
+    kind = f"-{kind}" if kind else ""
     return ROOT / "build" / "py" / (label + kind)
 
 
 def build(python, options, environ):
     """Make the extension; return its folder."""
-    out = build_folder(options.label, options.debug, options.asan)
+    kinds = [k for k in ("asan", "tsan", "debug") if getattr(options, k)]
+    out = build_folder(options.label, *kinds[:1])
     command = [
         python.path,
         str(ROOT / "tools/quickbuild.py"),
         python.path,
         str(out),
     ]
-    for flag in ("debug", "asan", "werror", "coretest"):
+    for flag in ("debug", "asan", "tsan", "werror", "coretest"):
         if getattr(options, flag):
             command.append("--" + flag)
     done = subprocess.run(command_in(python, command, environ), env=environ)
@@ -100,7 +107,9 @@ def parse():
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("label")
-    for flag in ("build", "debug", "asan", "werror", "coretest", "gdb"):
+    for flag in (
+        "build", "debug", "asan", "tsan", "werror", "coretest", "gdb",
+    ):  # fmt: skip
         parser.add_argument("--" + flag, action="store_true")
     ours = sys.argv[1:]
     args = []
@@ -130,10 +139,14 @@ def main():
     command = [python.path, *options.args]
     if options.gdb:
         command = ["gdb", "-q", "--args", *command]
-    if options.asan:
-        environ.update({k: v for k, v in ASAN.items() if k not in os.environ})
+    if options.asan or options.tsan:
+        wanted = ASAN if options.asan else TSAN
+        environ.update({k: v for k, v in wanted.items() if k not in os.environ})
         # C++ that is loaded later could not throw without the second.
-        libraries = "libasan.so", "libstdc++.so.6"
+        libraries = (
+            "libasan.so" if options.asan else "libtsan.so",
+            "libstdc++.so.6",
+        )
         found = " ".join(f"$(gcc -print-file-name={n})" for n in libraries)
         preload = f'LD_PRELOAD="{found}" exec "$@"'
         command = ["sh", "-c", preload, "sh", *command]

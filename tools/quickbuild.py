@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Build the extension for one interpreter, fast, without meson.
 
-    tools/quickbuild.py PYTHON OUTDIR [--debug | --asan] [--werror]
+    tools/quickbuild.py PYTHON OUTDIR [--debug | --asan | --tsan] [--werror]
                                       [--coretest]
     PYTHONPATH=OUTDIR PYTHON -c 'import stackless'
 
@@ -106,7 +106,7 @@ class Build:
                 self.flags.append("-DSLP_HAS_CACHED_CHUNK")
         if options.debug:
             self.flags += ["-O0", "-g3", "-UNDEBUG", "-DSLP_CHECK=1"]
-        elif options.asan:
+        elif options.asan or options.tsan:
             self.flags += ["-O1", "-g", "-UNDEBUG", "-DSLP_CHECK=1"]
         else:
             self.flags += ["-O2", "-g", "-DNDEBUG"]
@@ -115,6 +115,8 @@ class Build:
         self.sanitize = (
             ["-fsanitize=address,undefined", "-fno-sanitize-recover=undefined"]
             if options.asan
+            else ["-fsanitize=thread"]
+            if options.tsan
             else []
         )
         self.flags += self.sanitize + shlex.split(os.environ.get("CFLAGS", ""))
@@ -213,6 +215,7 @@ def main():
     parser.add_argument("outdir")
     parser.add_argument("--debug", action="store_true")
     parser.add_argument("--asan", action="store_true")
+    parser.add_argument("--tsan", action="store_true")
     parser.add_argument("--werror", action="store_true")
     parser.add_argument("--coretest", action="store_true")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())

@@ -11,7 +11,8 @@ import pytest
 import stackless
 
 from semantics_support import run_program
-from tasks import in_thread, pause, spawn, through_c
+from tasks import (
+    THREAD_SANITIZER, in_thread, pause, spawn, through_c)
 
 LINUX = sys.platform == "linux"
 
@@ -310,6 +311,7 @@ def test_another_threads_section_does_not_show():
     thread.join()
 
 
+@pytest.mark.skipif(THREAD_SANITIZER, reason="cannot do that")
 @pytest.mark.skipif(not LINUX, reason="counts threads in /proc")
 @pytest.mark.noleak
 def test_no_thread_is_made_where_there_is_none():
@@ -400,6 +402,7 @@ def test_a_second_copy_of_the_module_is_refused_inside():
     """)
 
 
+@pytest.mark.skipif(THREAD_SANITIZER, reason="cannot do that")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("inside", [False, True])

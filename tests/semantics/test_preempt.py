@@ -10,7 +10,8 @@ import stackless
 
 from interrupt_support import LOOPS, counting, end, other_threads
 from semantics_support import ring, run_program
-from tasks import SANITIZED, in_thread, pause, spawn
+from tasks import (
+    SANITIZED, THREAD_SANITIZER, in_thread, pause, spawn)
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +104,7 @@ def test_preempt_holds_in_all_threads():
         stackless.preempt(None)
 
 
-@pytest.mark.skipif(SANITIZED, reason="fork and threads there")
+@pytest.mark.skipif(SANITIZED or THREAD_SANITIZER, reason="forks")
 def test_preempt_goes_on_after_a_fork():
     done = run_program("""
         import os, stackless, warnings
@@ -126,7 +127,7 @@ def test_preempt_goes_on_after_a_fork():
     assert (done.stdout, done.stderr) == ("7\n", "")
 
 
-@pytest.mark.skipif(SANITIZED, reason="fork and threads there")
+@pytest.mark.skipif(SANITIZED or THREAD_SANITIZER, reason="forks")
 @other_threads
 def test_preempt_in_the_child_of_a_thread_that_forks():
     """Main is another thread there, which CPython has to be told."""
@@ -155,7 +156,7 @@ def test_preempt_in_the_child_of_a_thread_that_forks():
     assert (done.stdout, done.stderr) == ("7\n", "")
 
 
-@pytest.mark.skipif(SANITIZED, reason="fork and threads there")
+@pytest.mark.skipif(SANITIZED or THREAD_SANITIZER, reason="forks")
 def test_preempted_inside_the_fork():
     """In the child, in a hook that is called before ours."""
     done = run_program("""
@@ -185,7 +186,7 @@ def test_preempted_inside_the_fork():
     assert (done.stdout, done.stderr) == ("7\n", "")
 
 
-@pytest.mark.skipif(SANITIZED, reason="fork and threads there")
+@pytest.mark.skipif(SANITIZED or THREAD_SANITIZER, reason="forks")
 @pytest.mark.parametrize("thread", [False, True])
 def test_nothing_of_ours_makes_a_fork_warn(thread):
     """CPython warns of processes with threads, from 3.12 on."""
@@ -299,6 +300,7 @@ def test_opcodes_are_traced_under_preempt():
     end(*tasks)
 
 
+@pytest.mark.skipif(THREAD_SANITIZER, reason="cannot do that")
 def test_exit_with_run_in_a_daemon_thread():
     done = run_program("""
         import sys, threading

@@ -13,7 +13,8 @@ import pytest
 import stackless
 
 from semantics_support import run_program
-from tasks import in_thread, pause, running, spawn, through_c
+from tasks import (
+    THREAD_SANITIZER, in_thread, pause, running, spawn, through_c)
 
 WAYS = pytest.mark.parametrize("call", [lambda f, *a: f(*a), through_c],
                                ids=["plain", "through C"])
@@ -700,6 +701,7 @@ def test_a_collection_kills_in_a_sleeping_thread():
     assert log == [owner.ident]
 
 
+@pytest.mark.skipif(THREAD_SANITIZER, reason="cannot do that")
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_fork_while_another_thread_sleeps():

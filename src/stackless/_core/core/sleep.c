@@ -138,22 +138,24 @@ open_fd(slp_thread *st)
     return 0;
 }
 
-/* Sleep until woken or interrupted, or for `most` ns if that is not 0.  Signals are let in by ppoll() only, so that
-   none comes between the look for it and the sleep. */
+/* Sleep until woken or interrupted, or for `most` ns if that is not 0.  Signals are
+   let in by ppoll() only, so that none comes between the look for it and the
+   sleep.  Nothing of st may be used without the GIL. */
 static void
 sleep_on(slp_thread *st, uint64_t most)
 {
+    PyThreadState *ts = st->ts;
     struct timespec time = {.tv_sec = (time_t)(most / SLP_SECOND),
                             .tv_nsec = (long)(most % SLP_SECOND)};
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (!slp_signals_pending(st->ts)) {
+    if (!slp_signals_pending(ts)) {
         struct pollfd p = {.fd = st->wake_fd, .events = POLLIN};
         st->asleep = true;
         Py_BEGIN_ALLOW_THREADS
         /* Another thread may have got one meanwhile. */
-        if (!slp_signals_pending(st->ts)) {
+        if (!slp_signals_pending(ts)) {
             ppoll(&p, 1, most ? &time : NULL, &before);
         }
         Py_END_ALLOW_THREADS
