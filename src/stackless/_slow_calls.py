@@ -66,7 +66,12 @@ def set_handler(seconds, callback):
             raise ValueError(f"seconds must be positive, not {seconds!r}")
         watcher = Watcher(float(seconds), callback)
         watcher.start()
-    _core._look_often(watcher.seconds / PARTS if watcher else None)
+    try:
+        _core._look_often(watcher.seconds / PARTS if watcher else None)
+    except RuntimeError:
+        if watcher is not None:
+            watcher.stopped.set()
+        raise
     _watcher = watcher
     if before is None:
         return None, None

