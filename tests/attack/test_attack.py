@@ -21,8 +21,7 @@ import stress
 
 # In all, divided among the kinds of stress that this interpreter has.
 OPERATIONS = 100_000
-# `make attack` has the others, too: one run of many with them has not ended, and
-# nobody knows why yet.
+NOT_YET = "one run of many has not ended, and nobody knows why: make attack"
 NAMES = [name for name in stress.NAMES if "interrupt" not in name]
 PROGRAMS = 720 // len(NAMES) + 1
 
@@ -37,8 +36,10 @@ def share(index):
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", stress.NAMES)
 def test_programs(name, capsys):
+    if name not in NAMES:
+        pytest.skip(NOT_YET)
     if HARD:
         pytest.skip("the run in soft mode has those forced hard too")
     seeds = share(NAMES.index(name))

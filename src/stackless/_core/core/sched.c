@@ -106,9 +106,8 @@ slp_cancel(slp_task *t)
 
 /* ---- schedule, run, switch ----------------------------------------------- */
 
-/* Make v (a new reference or NULL) what the caller's call returns. */
-static void
-set_outcome(slp_task *me, PyObject *v)
+void
+slp_set_outcome(slp_task *me, PyObject *v)
 {
     PyObject *old = me->tempval;
     me->bombed = 0;
@@ -123,7 +122,7 @@ int
 slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
 {
     slp_task *me = st->current;
-    set_outcome(me, Py_NewRef(retval));
+    slp_set_outcome(me, Py_NewRef(retval));
     for (;;) {
         slp_task *owner = slp_watch_soft(st);
         slp_task *next = owner    ? owner
@@ -146,7 +145,7 @@ slp_schedule(slp_thread *st, slp_entry *e, PyObject *retval, bool remove)
             continue;
         }
         if (r < 0) {
-            set_outcome(me, NULL);
+            slp_set_outcome(me, NULL);
             return -1;
         }
         link_next(st, me, next);
@@ -224,7 +223,7 @@ static int
 run_now(slp_thread *st, slp_entry *e, slp_task *t, bool leave)
 {
     slp_task *me = st->current;
-    set_outcome(me, NULL);
+    slp_set_outcome(me, NULL);
     for (;;) {
         const char *what = leave ? "switch to" : "run";
         if (check_runnable(t, what) < 0 || slp_task_own(st, t, what) < 0) {
@@ -257,7 +256,7 @@ run_now(slp_thread *st, slp_entry *e, slp_task *t, bool leave)
 static int
 run_there(slp_thread *st, slp_task *t)
 {
-    set_outcome(st->current, NULL);
+    slp_set_outcome(st->current, NULL);
     if (check_runnable(t, "run") < 0) {
         return -1;
     }
@@ -420,7 +419,7 @@ slp_task_throw(slp_thread *st, slp_entry *e, slp_task *t, PyObject *exc,
         slp_raise(exc);
         return -1;
     }
-    set_outcome(me, NULL);
+    slp_set_outcome(me, NULL);
     for (;;) {
         int r = check_throw(st, t, exc);
         bool here = t->thread == st;

@@ -34,6 +34,9 @@ SLP_INTERNAL slp_task *slp_wake(slp_waitq *q);
 /* Take t, which is blocked, off its queue; its reference is the caller's. */
 SLP_INTERNAL void slp_cancel(slp_task *t);
 
+/* Make v (a new reference or NULL) what the caller's call returns. */
+SLP_INTERNAL void slp_set_outcome(slp_task *me, PyObject *v);
+
 /* ---- operations ---------------------------------------------------------- */
 
 /* retval is what the call returns if nobody sets tempval meanwhile. */

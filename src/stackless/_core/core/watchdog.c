@@ -451,8 +451,7 @@ int
 slp_run_watchdog(slp_thread *st, slp_entry *e, const slp_limit *limit)
 {
     slp_task *me = st->current;
-    Py_CLEAR(me->tempval);
-    me->bombed = 0;
+    slp_set_outcome(me, NULL);
     if (watchdog_room(st) < 0) {
         return -1;
     }
