@@ -90,8 +90,18 @@ class Job:
             flush=True,
         )
         if bad:
-            print("\n".join("    " + line for line in text.splitlines()[-60:]))
+            for line in self.what_failed(text):
+                print("   ", line)
             sys.stdout.flush()
+
+    @staticmethod
+    def what_failed(text):
+        """The lines of the log that say most: whoever reads may see few."""
+        lines = text.splitlines()
+        end = lines[-60:]
+        said = [line for line in lines[:-60] if re.match(r"E  ", line)]
+        tests = [line for line in end if line.startswith(("FAILED ", "ERROR "))]
+        return [*tests, *said[:20], *end]
 
     def execute(self):
         """Run the command with its output in the log; return its status."""
