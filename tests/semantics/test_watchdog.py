@@ -214,6 +214,39 @@ def test_tempval_is_kept(limit):
     t.kill()
 
 
+def test_in_the_middle_of_sending_an_exception(limit, log, monkeypatch):
+    """Whose callback has failed, and is reported by a function that is left."""
+    ch = stackless.channel()
+
+    def wait(hint):
+        while not log:
+            pass
+
+    def sender():
+        stackless.set_channel_callback(lambda *_: {}["missing"])
+        ch.send_exception(KeyError, "sent")
+
+    def receiver():
+        try:
+            ch.receive()
+        except KeyError as error:
+            log.append(error.args)
+
+    monkeypatch.setattr(sys, "unraisablehook", wait)
+    receiving = spawn(receiver)
+    receiving.run()
+    t = spawn(sender)
+    try:
+        assert stackless.run(**limit | {"ignore_nesting": True}) is t
+    finally:
+        stackless.set_channel_callback(None)
+    assert receiving.blocked
+    log.append("left")
+    t.insert()
+    stackless.run()
+    assert log == ["left", ("sent",)]
+
+
 def test_the_interrupted_can_be_dropped(limit, log):
     def work():
         try:

@@ -206,9 +206,12 @@ leave(slp_thread *st, slp_task *const *to)
 {
     slp_task *me = st->current, *next;
     slp_entry e = {.gate = NULL};
-    PyObject *tempval = me->tempval; /* a program may have set it */
+    /* Set by the program, or of an operation in whose middle Python code runs. */
+    PyObject *tempval = me->tempval;
+    bool bombed = me->bombed;
     int r;
     me->tempval = NULL;
+    me->bombed = 0;
     do {
         next = *to; /* a callback may change it */
         r = next == NULL || next == me ? -1 : slp_switch_prepare(st, &e, next);
@@ -217,6 +220,7 @@ leave(slp_thread *st, slp_task *const *to)
         slp_failed(st);
         PyErr_Clear(); /* not now */
         me->tempval = tempval;
+        me->bombed = bombed;
         return 0;
     }
     if (to == &st->watch.owner) {
@@ -231,6 +235,7 @@ leave(slp_thread *st, slp_task *const *to)
     slp_switch(st, &e, next);
     PyObject *v = slp_resume(st);
     Py_XSETREF(me->tempval, tempval);
+    me->bombed = bombed;
     Py_XDECREF(v); /* it has not asked for anything */
     return v == NULL ? -1 : 0;
 }
