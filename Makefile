@@ -178,7 +178,8 @@ lint-fast: $(VENV)/.extra-test
 	$(PYTEST) -q -p no:cacheprovider tests/lint
 
 STUBTEST = $(PY) -m mypy.stubtest stackless \
-    $(patsubst %,--allowlist %,$(wildcard tests/typing/stubtest_allow.txt))
+    --mypy-config-file tests/typing/stubtest.ini \
+    --allowlist tests/typing/stubtest_allow.txt
 
 # Needs clang-format and mypy, both from pip.
 lint-slow: $(VENV)/.extra-lint $(VENV)/.built

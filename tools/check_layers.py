@@ -53,7 +53,15 @@ NO_PYTHON = r"base/(?!slp_python\.h)|cstack/|wait/netpoll_"
 SHORT = {"core/task.h": 300, "compat/compat.h": 300}
 
 # The extension's only users among the Python files.
-CORE_USERS = {"__init__.py", "_slow_calls.py", "pickling.py"}
+CORE_USERS = {
+    "__init__.py",
+    "_freezing/cloning.py",
+    "_freezing/culprit.py",
+    "_freezing/freezing.py",
+    "_freezing/pickling.py",
+    "_freezing/softening.py",
+    "_slow_calls.py",
+}
 
 INCLUDE = re.compile(r'\s*#\s*include\s*(?:"([^"]+)"|<([^>]+)>)')
 

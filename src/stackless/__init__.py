@@ -54,25 +54,35 @@ from stackless._core import (
     test_cframe_nr,
     test_outside,
 )
-from stackless import _channel_ext
+from stackless import _channel_ext, _tasklet_ext
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "ChangedCodeError",
+    "DamagedFrozenError",
+    "FreezeError",
+    "IncompatibleFrozenError",
     "PICKLEFLAGS_PICKLE_CONTEXT",
     "PICKLEFLAGS_PRESERVE_AG_FINALIZER",
     "PICKLEFLAGS_PRESERVE_TRACING_STATE",
     "PICKLEFLAGS_RESET_AG_FINALIZER",
+    "Pickler",
+    "ThawError",
+    "Unpickler",
+    "UnverifiedFrozenError",
     "all_tasklets",
     "atomic",
     "bomb",
     "call_on_new_stack",
     "cframe",
     "channel",
+    "check_freezable",
     "cstack",
     "current",
     "debug",
     "enable_softswitch",
+    "freeze",
     "get_channel_callback",
     "get_schedule_callback",
     "get_stats",
@@ -84,6 +94,7 @@ __all__ = [
     "getruncount",
     "getthreads",
     "getuncollectables",
+    "inspect_frozen",
     "main",
     "pickle_flags",
     "pickle_flags_default",
@@ -104,6 +115,7 @@ __all__ = [
     "tasklet",
     "test_cframe_nr",
     "test_outside",
+    "thaw",
     "threads",
     "uncollectables",
 ]
@@ -114,6 +126,7 @@ PICKLEFLAGS_RESET_AG_FINALIZER = 4
 PICKLEFLAGS_PICKLE_CONTEXT = 8
 
 _channel_ext.install(channel)
+_tasklet_ext.install(tasklet)
 
 
 def print_stacks(file=None):
@@ -149,6 +162,90 @@ def set_slow_call_handler(seconds, callback):
     from stackless import _slow_calls
 
     return _slow_calls.set_handler(seconds, callback)
+
+
+def freeze(value, *, key=None, code="reference"):
+    """freeze(value, *, key=None, code="reference") -- a program as bytes.
+
+    value: a suspended tasklet, or anything that holds such: channels,
+    generators, what pickle knows.  All that it needs goes along; what is
+    shared inside it stays shared.
+    key: bytes, at least 16 of them, or a pair (key id, bytes): the data are
+    signed with it (HMAC-SHA-256, RFC 2104), header and all.  None: not.
+    code: "reference": code is found again by importing its module, and must
+    be the same then; "value": the code of the frames goes along.
+
+    The tasklet is left as it is.  The bytes can be thawed by a Python of the
+    same minor version, in another process too.
+
+    Raises FreezeError for what cannot be frozen, TypeError or ValueError for
+    a bad key or code.
+    """
+    from stackless._freezing import freezing
+
+    return freezing.freeze(value, key, code)
+
+
+def thaw(data, *, key=None, find_class=None, max_size=None):
+    """thaw(data, *, key=None, find_class=None, max_size=None)
+
+    What freeze() was given, anew: tasklets belong to the calling thread and
+    are paused, or wait for their channel.
+
+    data: bytes, or what has a buffer of bytes.
+    key: bytes, a pair (key id, bytes) or a mapping of key ids to bytes: data
+    that are not signed with it raise UnverifiedFrozenError before anything of
+    them is used.  None: whoever made the data can have any code run here, as
+    with pickle.
+    find_class: is called with module and name (str) of each global that the
+    data refer to; returns it or raises.
+    max_size: of the data, in bytes.
+
+    Raises ThawError: DamagedFrozenError, UnverifiedFrozenError,
+    IncompatibleFrozenError for another version of Python, ChangedCodeError
+    for functions that are not what they were.  TypeError or ValueError for a
+    bad key.
+    """
+    from stackless._freezing import freezing
+
+    return freezing.thaw(data, key, find_class, max_size)
+
+
+def inspect_frozen(data, *, key=None):
+    """inspect_frozen(data, *, key=None) -- what frozen data say of themselves.
+
+    A dict, made without unpickling anything: "python", "magic", "byteorder",
+    "implementation" and "stackless" (versions), "name" and "reason" of a
+    tasklet (str or None), "stack": its frames as (file, line, qualname,
+    digest of the code), "verified" (bool), "key_id" (str or None), "size"
+    (int, bytes).  Not verified, all of it may be a lie.
+
+    data, key and errors are as for thaw().
+    """
+    from stackless._freezing import freezing
+
+    return freezing.inspect_frozen(data, key)
+
+
+def check_freezable(value):
+    """check_freezable(value) -- None, or the FreezeError that freeze() raises.
+
+    Nothing is kept of the attempt.
+    """
+    from stackless._freezing import freezing
+
+    return freezing.check_freezable(value)
+
+
+def __getattr__(name):
+    """Classes that few programs need."""
+    if name in ("Pickler", "Unpickler"):
+        from stackless._freezing import pickling as home
+    elif name in __all__:
+        from stackless._freezing import errors as home
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(home, name)
 
 
 def _get_module():
@@ -215,4 +312,4 @@ class _StacklessModule(type(stackless)):
 # 'importlib.reload' could each meet the other.
 stackless.__class__ = _StacklessModule
 
-del _channel_ext, _StacklessModule
+del _channel_ext, _tasklet_ext, _StacklessModule

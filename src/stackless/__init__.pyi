@@ -1,11 +1,13 @@
 """Public names of the package; their types are in _core.pyi."""
 
-from collections.abc import Callable
+import pickle
+from collections.abc import Callable, Mapping
 from traceback import StackSummary
 from types import ModuleType
-from typing import Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
-from _typeshed import SupportsWrite
+from _pickle import _ReadableFileobj
+from _typeshed import ReadableBuffer, SupportsWrite
 
 from stackless._core import (
     all_tasklets as all_tasklets,
@@ -48,20 +50,30 @@ __version__: Final[str]
 _SlowCallHandler: TypeAlias = Callable[[tasklet, StackSummary, float], object]
 
 __all__ = [
+    "ChangedCodeError",
+    "DamagedFrozenError",
+    "FreezeError",
+    "IncompatibleFrozenError",
     "PICKLEFLAGS_PICKLE_CONTEXT",
     "PICKLEFLAGS_PRESERVE_AG_FINALIZER",
     "PICKLEFLAGS_PRESERVE_TRACING_STATE",
     "PICKLEFLAGS_RESET_AG_FINALIZER",
+    "Pickler",
+    "ThawError",
+    "Unpickler",
+    "UnverifiedFrozenError",
     "all_tasklets",
     "atomic",
     "bomb",
     "call_on_new_stack",
     "cframe",
     "channel",
+    "check_freezable",
     "cstack",
     "current",
     "debug",
     "enable_softswitch",
+    "freeze",
     "get_channel_callback",
     "get_schedule_callback",
     "get_stats",
@@ -73,6 +85,7 @@ __all__ = [
     "getruncount",
     "getthreads",
     "getuncollectables",
+    "inspect_frozen",
     "main",
     "pickle_flags",
     "pickle_flags_default",
@@ -93,6 +106,7 @@ __all__ = [
     "tasklet",
     "test_cframe_nr",
     "test_outside",
+    "thaw",
     "threads",
     "uncollectables",
 ]
@@ -106,6 +120,78 @@ def print_stacks(file: SupportsWrite[str] | None = None) -> None: ...
 def set_slow_call_handler(
     seconds: float | None, callback: _SlowCallHandler | None
 ) -> tuple[float | None, _SlowCallHandler | None]: ...
+
+_Key: TypeAlias = bytes | tuple[str, bytes]
+
+class FreezeError(pickle.PicklingError):
+    frame: tuple[str, str, int] | None
+    variable: str | None
+    path: str
+    type: str | None
+    def __init__(
+        self,
+        message: str,
+        frame: tuple[str, str, int] | None = None,
+        variable: str | None = None,
+        path: str = "",
+        type: str | None = None,
+    ) -> None: ...
+
+class ThawError(pickle.UnpicklingError):
+    def __init__(self, *args: object) -> None: ...
+
+class DamagedFrozenError(ThawError):
+    def __init__(self, *args: object) -> None: ...
+
+class UnverifiedFrozenError(ThawError):
+    def __init__(self, *args: object) -> None: ...
+
+class IncompatibleFrozenError(ThawError):
+    def __init__(self, *args: object) -> None: ...
+
+class ChangedCodeError(ThawError):
+    message: str
+    changed: list[str]
+    def __init__(self, changed: list[str]) -> None: ...
+
+class Pickler(pickle.Pickler):
+    def __init__(
+        self,
+        file: SupportsWrite[bytes],
+        protocol: int | None = None,
+        *,
+        code: Literal["reference", "value"] = "reference",
+    ) -> None: ...
+    def dump(self, value: object) -> None: ...
+    def dump_plainly(self, value: object) -> None: ...
+    def reducer_override(self, value: object) -> Any: ...
+
+class Unpickler(pickle.Unpickler):
+    def __init__(
+        self,
+        file: _ReadableFileobj,
+        *,
+        find_class: Callable[[str, str], Any] | None = None,
+    ) -> None: ...
+    def find_class(self, module: str, name: str) -> Any: ...
+
+def freeze(
+    value: object,
+    *,
+    key: _Key | None = None,
+    code: Literal["reference", "value"] = "reference",
+) -> bytes: ...
+def thaw(
+    data: ReadableBuffer,
+    *,
+    key: _Key | Mapping[str, bytes] | None = None,
+    find_class: Callable[[str, str], Any] | None = None,
+    max_size: int | None = None,
+) -> Any: ...
+def inspect_frozen(
+    data: ReadableBuffer, *, key: _Key | Mapping[str, bytes] | None = None
+) -> dict[str, Any]: ...
+def check_freezable(value: object) -> FreezeError | None: ...
 
 # Computed at each access.
 current: tasklet

@@ -12,7 +12,15 @@ CPython 3.13.0 itself crashes.
     next(generator, None)       # the operation
 """
 
-from . import channels, endings, looking, making, support, switching
+from . import (
+    channels,
+    endings,
+    freezing,
+    looking,
+    making,
+    support,
+    switching,
+)
 from .looking import ATTRIBUTES
 from .support import (
     OPERATIONS,
@@ -35,6 +43,7 @@ __all__ = [
     "clean",
     "clear_caches",
     "endings",
+    "freezing",
     "looking",
     "making",
     "nothing",

@@ -7,6 +7,7 @@ code, such as a destructor, that calls.
 import contextlib
 import contextvars
 import gc
+import io
 import queue
 import signal
 import sys
@@ -269,6 +270,8 @@ TARGETS = {
     },
     "atomic": {"new": stackless.atomic, "entered": entered},
     "cstack": {"of main": lambda: stackless.getmain().cstate},
+    "Pickler": {"new": lambda: stackless.Pickler(io.BytesIO())},
+    "Unpickler": {"new": lambda: stackless.Unpickler(io.BytesIO())},
 }
 
 # --- values -------------------------------------------------------------------
@@ -300,7 +303,21 @@ GOOD = {
     "_ScheduleCallback | None": lambda: idle,
     "_ErrorHandler | None": lambda: idle,
     "SupportsWrite[str] | None": lambda: Writer(),
+    "SupportsWrite[bytes]": io.BytesIO,
+    "_ReadableFileobj": io.BytesIO,
+    "ReadableBuffer": lambda: stackless.freeze(None, key=b"k" * 16),
+    "_Key | None": lambda: ("id", b"k" * 16),
+    "_Key | Mapping[str, bytes] | None": lambda: b"k" * 16,
+    "Literal['reference', 'value']": lambda: "value",
+    "Callable[[str, str], Any] | None": lambda: find_class,
+    "tuple[str, str, int] | None": lambda: ("f", "f.py", 1),
+    "str | None": lambda: "name",
+    "list[str]": lambda: ["module.f"],
 }
+
+
+def find_class(module, name):
+    return getattr(sys.modules[module], name)
 
 
 class Writer:

@@ -21,6 +21,7 @@ class Parameter:
     annotation: str
     required: bool
     positional_only: bool
+    keyword_only: bool = False
 
 
 @dataclasses.dataclass
@@ -57,6 +58,11 @@ def parse_function(node, owner=None):
                 index < len(positional) - optional,
                 index < len(arguments.posonlyargs),
             )
+        )
+    for argument in arguments.kwonlyargs:
+        annotation = ast.unparse(argument.annotation)
+        parameters.append(
+            Parameter(argument.arg, annotation, False, False, True)
         )
     return Public(
         node.name,
@@ -168,6 +174,7 @@ SAID_AT = {
     "tasklet": "tasklet.bind",
     "atomic.__enter__": "atomic",
     "atomic.__exit__": "atomic",
+    "Pickler.dump": "Pickler",
 }
 
 

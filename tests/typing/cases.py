@@ -1,6 +1,7 @@
 """What a type checker makes of the package.  Checked by mypy, never run."""
 
 import contextvars
+import io
 from collections.abc import Iterator
 from types import FrameType, TracebackType
 from typing import Any, assert_type
@@ -87,3 +88,26 @@ stackless.set_error_handler(handler)
 stackless.set_schedule_callback(on_switch)
 stackless.set_channel_callback(on_channel)
 stackless.set_channel_callback(on_switch)  # type: ignore[arg-type]
+
+# Freezing.
+frozen = stackless.freeze(some, key=b"k" * 16, code="value")
+assert_type(frozen, bytes)
+assert_type(stackless.freeze([pipe], key=("id", b"k" * 16)), bytes)
+assert_type(stackless.thaw(frozen, key={"id": b"k" * 16}), Any)
+assert_type(stackless.thaw(bytearray(frozen), max_size=1000), Any)
+assert_type(stackless.inspect_frozen(frozen), dict[str, Any])
+assert_type(stackless.check_freezable(some), stackless.FreezeError | None)
+assert_type(Named(work).clone(), Named)
+stackless.freeze(some, code="source")  # type: ignore[arg-type]
+stackless.thaw(frozen, find_class=work)  # type: ignore[arg-type]
+stackless.Pickler(io.BytesIO(), 4, code="value").dump(some)
+assert_type(stackless.Unpickler(io.BytesIO(frozen)).load(), Any)
+try:
+    stackless.freeze(some)
+except stackless.FreezeError as error:
+    assert_type(error.frame, tuple[str, str, int] | None)
+    assert_type(error.variable, str | None)
+    assert_type(error.path, str)
+    assert_type(error.type, str | None)
+except stackless.ChangedCodeError as changed:
+    assert_type(changed.changed, list[str])

@@ -103,11 +103,15 @@ def test_the_module_can_be_copied():
     assert copy.deepcopy([stackless]) == [stackless]
 
 
-def test_channel_methods_written_in_python_look_like_the_others():
-    for name in "__iter__", "send_sequence":
-        method = getattr(stackless.channel, name)
+@pytest.mark.parametrize("type_name, names", [
+    ("channel", ["__iter__", "send_sequence"]),
+    ("tasklet", ["clone"]),
+])
+def test_methods_written_in_python_look_like_the_others(type_name, names):
+    for name in names:
+        method = getattr(getattr(stackless, type_name), name)
         assert method.__name__ == name
-        assert method.__qualname__ == f"channel.{name}"
+        assert method.__qualname__ == f"{type_name}.{name}"
         assert method.__module__ == "stackless"
         assert method.__doc__
 
@@ -122,4 +126,4 @@ def test_import_is_light():
         [sys.executable, "-S", "-c",
          f"import sys; sys.path[:0] = {sys.path!r}; {program}"], text=True)
     assert printed.split() == ["stackless", "stackless._channel_ext",
-                               "stackless._core"]
+                               "stackless._core", "stackless._tasklet_ext"]

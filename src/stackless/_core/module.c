@@ -10,6 +10,7 @@
 #include "core/sleep.h"
 #include "core/watchdog.h"
 #include "module.h"
+#include "pickle/frozen.h"
 #include "types/types.h"
 
 #define PICKLE_FLAGS 15 /* the bits that are defined */
@@ -802,7 +803,8 @@ name_functions(PyObject *module)
 {
     PyObject *package = PyUnicode_InternFromString("stackless");
     int r = package == NULL ? -1 : 0;
-    PyMethodDef *tables[] = {methods, slp_interrupt_methods};
+    PyMethodDef *tables[] = {methods, slp_interrupt_methods,
+                             slp_frozen_methods};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(tables); i++) {
         PyMethodDef *def = tables[i];
         for (; r == 0 && def->ml_name != NULL; def++) {
@@ -841,8 +843,9 @@ module_exec(PyObject *module)
         || slp_interrupts_setup(s) < 0 || slp_misc_types_setup(s, module) < 0
         || slp_bomb_setup(s, module) < 0 || slp_tasklet_setup(s, module) < 0
         || slp_channel_setup(s, module) < 0 || slp_points_setup(s, module) < 0
-        || slp_state_publish(s) < 0 || slp_capi_setup(module) < 0
-        || slp_check_setup(module) < 0 || register_hooks(module) < 0) {
+        || slp_frozen_setup(s) < 0 || slp_state_publish(s) < 0
+        || slp_capi_setup(module) < 0 || slp_check_setup(module) < 0
+        || register_hooks(module) < 0) {
         return -1;
     }
     return self_check(s, module);

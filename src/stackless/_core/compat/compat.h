@@ -204,6 +204,7 @@ SLP_INTERNAL PyObject *slp_cstate_go_on(PyThreadState *ts, slp_cstate *below,
                                         PyObject *func, PyObject *args);
 
 #include "compat_frames.h"
+#include "compat_frozen.h"
 #include "compat_gil.h"
 #include "compat_pending.h"
 #include "compat_points.h"

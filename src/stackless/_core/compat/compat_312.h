@@ -45,7 +45,13 @@ slp_frame_is_sentinel(slp_frame *f)
     return false;
 }
 
+/* A frame is at the end of the call that it is in the middle of. */
+#define SLP_POSITION_IS_CALL         0
+#define SLP_RETURN_OFFSET(f)         ((int)(f)->return_offset)
+#define SLP_SET_RETURN_OFFSET(f, to) ((f)->return_offset = (uint16_t)(to))
+
 #define SLP_CODE_FIELD     f_code
+#define SLP_POSITION_FIELD prev_instr
 #define SLP_FUNCTION_FIELD f_funcobj
 #include "compat_plain.h"
 

@@ -46,7 +46,14 @@ slp_frame_is_sentinel(slp_frame *f)
     return false;
 }
 
+/* A frame is at the call that it is in the middle of: where that returns to, is
+   in it, too. */
+#define SLP_POSITION_IS_CALL         1
+#define SLP_RETURN_OFFSET(f)         ((int)(f)->return_offset)
+#define SLP_SET_RETURN_OFFSET(f, to) ((f)->return_offset = (uint16_t)(to))
+
 #define SLP_CODE_FIELD     f_executable
+#define SLP_POSITION_FIELD instr_ptr
 #define SLP_FUNCTION_FIELD f_funcobj
 #include "compat_plain.h"
 

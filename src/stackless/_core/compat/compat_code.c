@@ -116,24 +116,30 @@ emit(code_buffer *b, int op, int arg, int caches)
     }
 }
 
+/* Send None to what is on the stack. */
+static int
+emit_send(code_buffer *b)
+{
+#if SEND_HAS_GAP
+    emit(b, PUSH_NULL, 0, 0);
+#endif
+    emit(b, LOAD_CONST, 0, 0);
+    int place = b->used;
+    emit(b, SEND, 0, SEND_CACHES);
+    return place;
+}
+
 /* Ask the op on the stack.  The op and its value are there then; if it gave none
    there is a jump, to where land() says.  Constant 0 is None. */
 static int
 emit_ask_top(code_buffer *b)
 {
-    int place;
     if (by_for_iter()) {
-        place = b->used;
+        int place = b->used;
         emit(b, FOR_ITER, 0, SEND_CACHES);
         return place;
     }
-#if SEND_HAS_GAP
-    emit(b, PUSH_NULL, 0, 0);
-#endif
-    emit(b, LOAD_CONST, 0, 0);
-    place = b->used;
-    emit(b, SEND, 0, SEND_CACHES);
-    return place;
+    return emit_send(b);
 }
 
 /* The same of the op in constant `op`. */
@@ -607,6 +613,48 @@ slp_resumer_new(PyObject *reraise)
                         1 + HIDE_BY_TRACING, 0, POINT_STACK, NULL);
 }
 
+PyObject *
+slp_init_function_new(PyObject *check)
+{
+    code_buffer b = {0};
+    emit(&b, NOP, 0, 0);
+    emit(&b, STORE_FAST, 1, 0);
+    emit_call_prologue(&b);
+    emit(&b, LOAD_CONST, 1, 0);
+    emit_call_self(&b);
+    emit(&b, LOAD_FAST, 0, 0);
+    emit(&b, LOAD_FAST, 1, 0);
+    emit_call(&b, 2);
+    emit(&b, RETURN_VALUE, 0, 0);
+    return new_internal("init", &b, PyTuple_Pack(2, Py_None, check), 2, 1, 4,
+                        NULL);
+}
+
+PyObject *
+slp_send_function_new(PyObject *finish, int *offset, int *return_offset)
+{
+    code_buffer b = {0};
+    emit(&b, LOAD_CONST, 0, 0);
+    int place = emit_send(&b);
+    emit_end_ask(&b);
+    emit(&b, RETURN_VALUE, 0, 0);
+    aim(&b, place);
+    /* The generator (if it is still there) and what it has returned. */
+    emit_end_ask(&b);
+    emit(&b, STORE_FAST, 0, 0);
+    emit_call_prologue(&b);
+    emit(&b, LOAD_CONST, 1, 0);
+    emit_call_self(&b);
+    emit(&b, LOAD_FAST, 0, 0);
+    emit_call(&b, 1);
+    emit(&b, RETURN_VALUE, 0, 0);
+    int jump = b.failed ? 0 : b.bytes[place + 1];
+    *offset = place / 2 + (SLP_POSITION_IS_CALL ? 0 : SEND_CACHES);
+    *return_offset = jump + (SLP_POSITION_IS_CALL ? 1 + SEND_CACHES : 0);
+    return new_internal("send", &b, PyTuple_Pack(2, Py_None, finish), 1, 0, 4,
+                        NULL);
+}
+
 slp_frame *
 slp_point_push(PyThreadState *ts, slp_pystate *s, slp_frame *top,
                PyObject *resumer, PyObject *held)
@@ -890,4 +938,54 @@ slp_callable_for(PyObject *func, PyObject *kwargs, PyObject **args,
         return Py_NewRef(func);
     }
     return spread_call(func, kwargs, args, spread);
+}
+
+#if PY_VERSION_HEX >= 0x030C0000
+
+/* The parts of what spread_call() made, as a tuple; borrowed pieces. */
+static PyObject *
+spread_parts(PyObject *Py_UNUSED(call), PyObject *args)
+{
+    return Py_NewRef(args);
+}
+
+#else
+
+static PyObject *
+spread_parts(PyObject *call, PyObject *Py_UNUSED(none))
+{
+    PyObject *consts = ((PyCodeObject *)PyFunction_GET_CODE(call))->co_consts;
+    PyObject *names = PyTuple_GET_ITEM(consts, 0);
+    Py_ssize_t n = PyTuple_GET_SIZE(consts), k = PyTuple_GET_SIZE(names);
+    PyObject *args = PyTuple_GetSlice(consts, 3, n - k);
+    PyObject *kwargs = args ? PyDict_New() : NULL, *parts = NULL;
+    Py_ssize_t i = 0;
+    while (kwargs != NULL && i < k
+           && PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, i),
+                             PyTuple_GET_ITEM(consts, n - k + i))
+                  == 0) {
+        i++;
+    }
+    if (kwargs != NULL && i == k) {
+        parts = PyTuple_Pack(3, PyTuple_GET_ITEM(consts, 2), args, kwargs);
+    }
+    Py_XDECREF(args);
+    Py_XDECREF(kwargs);
+    return parts;
+}
+
+#endif
+
+PyObject *
+slp_callable_parts(PyObject *call, PyObject *args)
+{
+    if (PyFunction_Check(call)
+        && ((PyCodeObject *)PyFunction_GET_CODE(call))->co_flags
+               & SLP_CODE_IS_OURS) {
+        return spread_parts(call, args);
+    }
+    PyObject *kwargs = PyDict_New();
+    PyObject *parts = kwargs ? PyTuple_Pack(3, call, args, kwargs) : NULL;
+    Py_XDECREF(kwargs);
+    return parts;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: PSF-2.0 */
 /* Frames whose slots are plain references: CPython 3.11 to 3.13.  The
-   version's header names SLP_CODE_FIELD and SLP_FUNCTION_FIELD. */
+   version's header names SLP_CODE_FIELD, SLP_FUNCTION_FIELD and
+   SLP_POSITION_FIELD. */
 #ifndef SLP_COMPAT_PLAIN_H
 #define SLP_COMPAT_PLAIN_H
 
@@ -63,6 +64,35 @@ static inline void
 slp_slot_fill(slp_slot *slot, PyObject *op)
 {
     *slot = op;
+}
+
+static inline void
+slp_slot_make_empty(slp_slot *slot)
+{
+    *slot = NULL;
+}
+
+/* Slots that hold a number and no object: later versions only. */
+static inline bool
+slp_slot_is_number(slp_slot slot)
+{
+    (void)slot;
+    return false;
+}
+
+static inline intptr_t
+slp_slot_number(slp_slot slot)
+{
+    (void)slot;
+    return 0;
+}
+
+static inline bool
+slp_slot_fill_number(slp_slot *slot, intptr_t number)
+{
+    (void)slot;
+    (void)number;
+    return false;
 }
 
 /* Its reference is the caller's; the slot is empty then. */

@@ -70,6 +70,8 @@ SLP_INTERNAL PyObject *slp_dispatcher_new(PyObject *next, PyObject *arg);
    the callable and replaces *args.  NULL with an exception. */
 SLP_INTERNAL PyObject *slp_callable_for(PyObject *func, PyObject *kwargs,
                                         PyObject **args, PyObject *spread);
+/* (func, args, kwargs) of what it has made: new reference or NULL. */
+SLP_INTERNAL PyObject *slp_callable_parts(PyObject *call, PyObject *args);
 /* func(args, kwargs) -> func(*args, **kwargs); NULL on 3.11. */
 SLP_INTERNAL PyObject *slp_spread_new(void);
 /* Before an exception leaves the running point or gate: keep it from tools. */

@@ -3,6 +3,13 @@
 #ifndef SLP_COMPAT_TAGGED_H
 #define SLP_COMPAT_TAGGED_H
 
+#define SLP_POSITION_FIELD instr_ptr
+/* A frame is at the call that it is in the middle of: where that returns to, is
+   in it, too. */
+#define SLP_POSITION_IS_CALL         1
+#define SLP_RETURN_OFFSET(f)         ((int)(f)->return_offset)
+#define SLP_SET_RETURN_OFFSET(f, to) ((f)->return_offset = (uint16_t)(to))
+
 static inline PyCodeObject *
 slp_frame_code(slp_frame *f)
 {
@@ -73,6 +80,31 @@ static inline void
 slp_slot_fill(slp_slot *slot, PyObject *op)
 {
     *slot = PyStackRef_FromPyObjectSteal(op);
+}
+
+static inline void
+slp_slot_make_empty(slp_slot *slot)
+{
+    *slot = PyStackRef_NULL;
+}
+
+static inline bool
+slp_slot_is_number(slp_slot slot)
+{
+    return PyStackRef_IsTaggedInt(slot);
+}
+
+static inline intptr_t
+slp_slot_number(slp_slot slot)
+{
+    return PyStackRef_UntagInt(slot);
+}
+
+static inline bool
+slp_slot_fill_number(slp_slot *slot, intptr_t number)
+{
+    *slot = PyStackRef_TagInt(number);
+    return true;
 }
 
 /* Its reference, or one more, is the caller's; the slot owns none then. */

@@ -61,6 +61,28 @@ slp_waitq_append(slp_waitq *q, slp_task *t)
     t->place = SLP_IN_QUEUE;
 }
 
+/* Before a member, or (NULL) as the last. */
+static inline void
+slp_waitq_insert(slp_waitq *q, slp_task *before, slp_task *t)
+{
+    if (before == NULL) {
+        slp_waitq_append(q, t);
+        return;
+    }
+    SLP_ASSERT(t->place == SLP_FLOATING && before->waitq == q);
+    t->next = before;
+    t->prev = before->prev;
+    if (before->prev != NULL) {
+        before->prev->next = t;
+    }
+    else {
+        q->first = t;
+    }
+    before->prev = t;
+    t->waitq = q;
+    t->place = SLP_IN_QUEUE;
+}
+
 static inline void
 slp_waitq_remove(slp_waitq *q, slp_task *t)
 {

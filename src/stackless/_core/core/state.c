@@ -126,6 +126,8 @@ find_state(void)
     DO((s)->resume_gate);                                                     \
     DO((s)->spread);                                                          \
     DO((s)->resumer);                                                         \
+    DO((s)->init_function);                                                   \
+    DO((s)->send_function);                                                   \
     DO((s)->sleep);                                                           \
     DO((s)->points);                                                          \
     DO((s)->channel_callback);                                                \

@@ -24,6 +24,8 @@ struct slp_state {
 
     PyObject *resume_op, *reraise; /* second half of every point */
     PyObject *dispatcher, *resume_gate, *spread, *resumer;
+    PyObject *init_function, *send_function; /* see compat_frozen.h */
+    int send_offset, send_return_offset;
     PyObject *points; /* list: they may not go while they are called */
 
     PyObject *channel_callback, *schedule_callback, *error_handler;

@@ -1,0 +1,450 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Frames and generators as values, and made from them.
+
+   Where a frame goes on is an offset from the start of its code: of the call
+   that it is in the middle of, up to 3.12 of the end of it.  Specialised,
+   instrumented and compiled forms of an instruction move no offset. */
+#include "compat.h"
+
+#include "frameobject.h"
+
+/* UNSURE: what an instruction in progress has on the stack, as an address. */
+enum {
+    OBJECT,
+    EMPTY,
+    NUMBER,
+    UNSURE
+};
+
+/* ---- frames -------------------------------------------------------------- */
+
+bool
+slp_frame_is_ours(slp_frame *f)
+{
+    return (slp_frame_code(f)->co_flags & SLP_CODE_IS_OURS) != 0;
+}
+
+/* CPython puts a frame without a function below an inlined __init__. */
+static bool
+awaits_init(slp_frame *f)
+{
+    PyObject *function = slp_frame_function(f);
+    return function == NULL || function == Py_None;
+}
+
+/* The value of a slot, new reference, and its mark. */
+static PyObject *
+value_of_slot(slp_slot slot, bool unsure, char *mark)
+{
+    *mark = slp_slot_is_empty(slot)    ? EMPTY
+            : unsure                   ? UNSURE
+            : slp_slot_is_number(slot) ? NUMBER
+                                       : OBJECT;
+    switch (*mark) {
+        case EMPTY:
+            Py_RETURN_NONE;
+        case UNSURE:
+            return PyLong_FromVoidPtr(slp_slot_peek(slot));
+        case NUMBER:
+            return PyLong_FromSsize_t(slp_slot_number(slot));
+        default:
+            return Py_NewRef(slp_slot_object(slot));
+    }
+}
+
+static PyObject *
+marks_and_slots(const slp_slot *slots, int n, int unsure, PyObject **marks)
+{
+    PyObject *tuple = PyTuple_New(n);
+    *marks = PyBytes_FromStringAndSize(NULL, n);
+    bool plain = true;
+    for (int i = 0; tuple && *marks && i < n; i++) {
+        char mark;
+        PyObject *v = value_of_slot(slots[i], i >= n - unsure, &mark);
+        plain = plain && mark == OBJECT;
+        PyBytes_AS_STRING(*marks)[i] = mark;
+        if (v == NULL) {
+            Py_CLEAR(tuple);
+            break;
+        }
+        PyTuple_SET_ITEM(tuple, i, v);
+    }
+    if (plain && *marks != NULL) {
+        Py_SETREF(*marks, PyBytes_FromStringAndSize(NULL, 0));
+    }
+    if (tuple == NULL || *marks == NULL) {
+        Py_CLEAR(tuple);
+        Py_CLEAR(*marks);
+    }
+    return tuple;
+}
+
+/* The function of a frame whose function has got other code since. */
+static PyObject *
+function_of(slp_frame *f)
+{
+    PyObject *code = (PyObject *)slp_frame_code(f);
+    PyObject *function = slp_frame_function(f);
+    if (!PyFunction_Check(function)) {
+        PyErr_Format(PyExc_TypeError, "a frame of %U is not of a function",
+                     slp_frame_code(f)->co_qualname);
+        return NULL;
+    }
+    if (PyFunction_GET_CODE(function) == code) {
+        return Py_NewRef(function);
+    }
+    return PyFunction_New(code, PyFunction_GET_GLOBALS(function));
+}
+
+/* The function's first instruction stands for the call. */
+static PyObject *
+init_state(slp_frame *f, PyObject *init)
+{
+    static const char marks[] = {OBJECT, EMPTY};
+    PyObject *self = slp_slot_peek(f->localsplus[0]);
+    return Py_BuildValue("(OOiiy#(OO))", init, Py_None, 0,
+                         SLP_POSITION_IS_CALL, marks,
+                         (Py_ssize_t)sizeof(marks), self, Py_None);
+}
+
+int
+slp_frame_offset(slp_frame *f)
+{
+    return (int)(f->SLP_POSITION_FIELD - _PyCode_CODE(slp_frame_code(f)));
+}
+
+bool
+slp_frame_has_depth(slp_frame *f)
+{
+    return awaits_init(f) || slp_frame_depth(f) >= 0;
+}
+
+static PyObject *
+frame_state_of(slp_frame *f, slp_extent e, int return_offset, PyObject *init)
+{
+    if (awaits_init(f)) {
+        return init_state(f, init);
+    }
+    PyObject *marks, *function = function_of(f);
+    PyObject *slots = marks_and_slots(f->localsplus, e.depth, e.unsure,
+                                      &marks);
+    if (function == NULL || slots == NULL) {
+        Py_XDECREF(function);
+        Py_XDECREF(slots);
+        Py_XDECREF(marks);
+        return NULL;
+    }
+    return Py_BuildValue("(NOiiNN)", function,
+                         f->f_locals ? f->f_locals : Py_None,
+                         slp_frame_offset(f), return_offset, marks, slots);
+}
+
+PyObject *
+slp_frame_state(slp_frame *f, slp_extent e, PyObject *init)
+{
+    return frame_state_of(f, e, SLP_RETURN_OFFSET(f), init);
+}
+
+typedef struct {
+    PyObject *function, *locals;
+    int offset, return_offset;
+    const char *marks; /* NULL: all are objects */
+    PyObject *slots;
+} frame_state;
+
+static PyCodeObject *
+code_of(const frame_state *s)
+{
+    return (PyCodeObject *)PyFunction_GET_CODE(s->function);
+}
+
+/* Variables that are cells must hold cells: code relies on it. */
+static bool
+are_good_slots(const frame_state *s)
+{
+    PyCodeObject *code = code_of(s);
+    Py_ssize_t n = PyTuple_GET_SIZE(s->slots);
+    if (n < code->co_nlocalsplus
+        || n > code->co_nlocalsplus + code->co_stacksize) {
+        return false;
+    }
+    const char *kinds = PyBytes_AS_STRING(code->co_localspluskinds);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *v = PyTuple_GET_ITEM(s->slots, i);
+        char mark = s->marks ? s->marks[i] : OBJECT;
+        bool cell = i < code->co_nlocalsplus
+                    && kinds[i] & (CO_FAST_CELL | CO_FAST_FREE);
+        slp_slot slot;
+        if ((cell && mark == OBJECT && !PyCell_Check(v))
+            || (cell && mark == NUMBER) || mark > NUMBER || mark < 0
+            || (mark == NUMBER
+                && (!PyLong_CheckExact(v)
+                    || !slp_slot_fill_number(&slot, 0)))) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Returns -1 with ValueError, or with the MemoryError that there is. */
+static int
+bad_state(const char *what)
+{
+    if (!PyErr_Occurred() || !PyErr_ExceptionMatches(PyExc_MemoryError)) {
+        PyErr_Format(PyExc_ValueError, "not the state of %s", what);
+    }
+    return -1;
+}
+
+static int
+parse(PyObject *state, frame_state *s)
+{
+    Py_ssize_t n;
+    if (PyTuple_Check(state)
+        && PyArg_ParseTuple(state, "O!Oiiy#O!", &PyFunction_Type, &s->function,
+                            &s->locals, &s->offset, &s->return_offset,
+                            &s->marks, &n, &PyTuple_Type, &s->slots)) {
+        PyCodeObject *code = code_of(s);
+        bool marked = n != 0;
+        bool fits = !marked || n == PyTuple_GET_SIZE(s->slots);
+        s->marks = marked ? s->marks : NULL;
+        if (fits && s->offset >= 0 && s->offset < Py_SIZE(code)
+            && s->return_offset >= 0 && s->return_offset <= UINT16_MAX
+            && s->offset + s->return_offset < Py_SIZE(code)
+            && are_good_slots(s)) {
+            return 0;
+        }
+    }
+    return bad_state("a frame");
+}
+
+static Py_ssize_t
+size_of(PyCodeObject *code)
+{
+    return (Py_ssize_t)FRAME_SPECIALS_SIZE + code->co_nlocalsplus
+           + code->co_stacksize;
+}
+
+Py_ssize_t
+slp_frame_state_size(PyObject *state)
+{
+    frame_state s;
+    return parse(state, &s) < 0 ? -1 : size_of(code_of(&s));
+}
+
+Py_ssize_t
+slp_frame_room(PyObject *resumer)
+{
+    enum {
+        A_SMALL_CALL = 32
+    };
+    return size_of((PyCodeObject *)PyFunction_GET_CODE(resumer))
+           + A_SMALL_CALL;
+}
+
+/* The frame is as it is before its first instruction. */
+static void
+fill(slp_frame *f, const frame_state *s)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(s->slots);
+    f->f_locals = s->locals == Py_None ? NULL : Py_NewRef(s->locals);
+    f->SLP_POSITION_FIELD = _PyCode_CODE(code_of(s)) + s->offset;
+    SLP_SET_RETURN_OFFSET(f, s->return_offset);
+    for (Py_ssize_t i = 0; i < n; i++) {
+        PyObject *v = PyTuple_GET_ITEM(s->slots, i);
+        char mark = s->marks ? s->marks[i] : OBJECT;
+        if (mark == OBJECT) {
+            slp_slot_fill(&f->localsplus[i], Py_NewRef(v));
+        }
+        else if (mark == NUMBER) {
+            slp_slot_fill_number(&f->localsplus[i], PyLong_AsSsize_t(v));
+        }
+        else {
+            slp_slot_make_empty(&f->localsplus[i]);
+        }
+    }
+    slp_frame_set_depth(f, (int)n);
+}
+
+void
+slp_frame_build(PyThreadState *ts, slp_frame *f, PyObject *state,
+                slp_frame *below)
+{
+    frame_state s;
+    int good = parse(state, &s);
+    assert(good == 0);
+    (void)good;
+    slp_frame_init(ts, f, (PyFunctionObject *)Py_NewRef(s.function), below);
+    fill(f, &s);
+}
+
+PyObject *
+slp_frame_object_new(PyObject *code, PyObject *globals)
+{
+    return (PyObject *)PyFrame_New(slp_ts(), (PyCodeObject *)code, globals,
+                                   NULL);
+}
+
+/* ---- generators ---------------------------------------------------------- */
+
+#if PY_VERSION_HEX >= 0x030F0000
+#    define IS_FINISHED(gen) ((gen)->gi_frame_state == FRAME_CLEARED)
+#else
+#    define IS_FINISHED(gen) ((gen)->gi_frame_state >= FRAME_COMPLETED)
+#endif
+#define FRAME_OF(gen) ((slp_frame *)&(gen)->gi_iframe)
+
+bool
+slp_is_generator(PyObject *op)
+{
+    return PyGen_CheckExact(op) || PyCoro_CheckExact(op)
+           || PyAsyncGen_CheckExact(op);
+}
+
+PyObject *
+slp_frame_owner(slp_frame *f)
+{
+    return f->owner == FRAME_OWNED_BY_GENERATOR
+               ? (PyObject *)slp_frame_generator(f)
+               : NULL;
+}
+
+/* Does a suspended tasklet run it, without C in between? */
+static bool
+runs_in_soft_chain(slp_frame *f)
+{
+    while (f != NULL && !slp_frame_is_entry(f)) {
+        f = f->previous;
+    }
+    return f == NULL;
+}
+
+static int
+flags_of(PyGenObject *gen)
+{
+    if (!PyAsyncGen_CheckExact((PyObject *)gen)) {
+        return 0;
+    }
+    PyAsyncGenObject *agen = (PyAsyncGenObject *)gen;
+    return (agen->ag_closed ? 1 : 0) | (agen->ag_running_async ? 2 : 0);
+}
+
+slp_frame *
+slp_generator_frame(PyObject *op)
+{
+    PyGenObject *gen = (PyGenObject *)op;
+    return IS_FINISHED(gen) ? NULL : FRAME_OF(gen);
+}
+
+bool
+slp_generator_runs(PyObject *op)
+{
+    PyGenObject *gen = (PyGenObject *)op;
+    return gen->gi_frame_state == FRAME_EXECUTING
+           && !runs_in_soft_chain(FRAME_OF(gen));
+}
+
+PyObject *
+slp_generator_state(PyObject *op, slp_extent e, PyObject *init)
+{
+    PyGenObject *gen = (PyGenObject *)op;
+    PyObject *frame = Py_None;
+    if (!IS_FINISHED(gen)) {
+        slp_frame *f = FRAME_OF(gen);
+        bool runs = gen->gi_frame_state == FRAME_EXECUTING;
+        frame = frame_state_of(f, e, runs ? SLP_RETURN_OFFSET(f) : 0, init);
+        if (frame == NULL) {
+            return NULL;
+        }
+    }
+    PyObject *exc = gen->gi_exc_state.exc_value;
+    return Py_BuildValue("(NiOOOi)",
+                         frame == Py_None ? Py_NewRef(frame) : frame,
+                         (int)gen->gi_frame_state, exc ? exc : Py_None,
+                         gen->gi_name, gen->gi_qualname, flags_of(gen));
+}
+
+static void
+set_flags(PyGenObject *gen, int flags)
+{
+    if (PyAsyncGen_CheckExact((PyObject *)gen)) {
+        PyAsyncGenObject *agen = (PyAsyncGenObject *)gen;
+        agen->ag_closed = flags & 1;
+        agen->ag_running_async = (flags & 2) != 0;
+    }
+}
+
+int
+slp_generator_set_state(PyObject *op, PyObject *state)
+{
+    PyGenObject *gen = (PyGenObject *)op;
+    PyObject *frame, *exc, *name, *qualname;
+    int frame_state_number, flags;
+    frame_state s;
+    if (!slp_is_generator(op) || gen->gi_frame_state != FRAME_CREATED
+        || !PyTuple_Check(state)) {
+        PyErr_SetString(PyExc_ValueError, "not a fresh generator");
+        return -1;
+    }
+    if (!PyArg_ParseTuple(state, "OiOUUi", &frame, &frame_state_number, &exc,
+                          &name, &qualname, &flags)
+        || (exc != Py_None && !PyExceptionInstance_Check(exc))
+        || (frame != Py_None && parse(frame, &s) < 0)) {
+        return bad_state("a generator");
+    }
+    slp_frame *f = FRAME_OF(gen);
+    if (frame != Py_None
+        && (slp_frame_function(f) != s.function
+            || frame_state_number < FRAME_CREATED
+            || frame_state_number > FRAME_EXECUTING)) {
+        return bad_state("this generator");
+    }
+    Py_XSETREF(gen->gi_name, Py_NewRef(name));
+    Py_XSETREF(gen->gi_qualname, Py_NewRef(qualname));
+    set_flags(gen, flags);
+    if (frame == Py_None) {
+        slp_frames_drop(f, f);
+        return 0;
+    }
+    /* Nothing is destroyed while the frame is in between: it holds arguments
+       that mean nothing. */
+    PyObject *old = PyTuple_New(slp_frame_depth(f));
+    if (old == NULL) {
+        return -1;
+    }
+    for (int i = slp_frame_depth(f) - 1; i >= 0; i--) {
+        PyObject *v = slp_slot_is_empty(f->localsplus[i])
+                              || slp_slot_is_number(f->localsplus[i])
+                          ? NULL
+                          : slp_slot_steal(&f->localsplus[i]);
+        PyTuple_SET_ITEM(old, i, v ? v : Py_NewRef(Py_None));
+    }
+    fill(f, &s);
+    if (exc != Py_None) {
+        gen->gi_exc_state.exc_value = Py_NewRef(exc);
+    }
+    gen->gi_frame_state = (int8_t)frame_state_number;
+    Py_DECREF(old);
+    return 0;
+}
+
+slp_frame *
+slp_generator_link(PyObject *op, slp_frame *below, _PyErr_StackItem **exc_info)
+{
+    PyGenObject *gen = (PyGenObject *)op;
+    slp_frame *f = FRAME_OF(gen);
+    int depth = slp_frame_depth(below);
+    bool held = false;
+    for (int i = depth - 1; i >= 0 && i >= depth - 2; i--) {
+        held = held || slp_slot_peek(below->localsplus[i]) == op;
+    }
+    if (!held || !slp_is_generator(op)
+        || gen->gi_frame_state != FRAME_EXECUTING || f->previous != NULL) {
+        PyErr_SetString(PyExc_ValueError, "a generator that nothing runs");
+        return NULL;
+    }
+    f->previous = below;
+    gen->gi_exc_state.previous_item = *exc_info;
+    *exc_info = &gen->gi_exc_state;
+    return f;
+}

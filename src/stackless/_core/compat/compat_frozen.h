@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Part of compat.h: frames and generators as values, and made from them.
+
+   The functions that make something allocate, and fail with an exception. */
+#ifndef SLP_COMPAT_FROZEN_H
+#define SLP_COMPAT_FROZEN_H
+
+#ifndef SLP_COMPAT_H
+#    error "include compat.h"
+#endif
+
+/* Is f a frame of our own functions?  They are no part of a frozen program. */
+SLP_INTERNAL bool slp_frame_is_ours(slp_frame *f);
+/* How many slots of a frame are in use.  The last ones are `unsure` if an
+   instruction is in the middle of them: it may have released what they hold. */
+typedef struct {
+    int depth, unsure;
+} slp_extent;
+/* A suspended frame as (function, locals or None, offset, return offset, marks,
+   slots): offsets in code units, one byte of marks for each slot, or none if all
+   hold objects.  Of slots that are unsure it has the addresses.  `init` stands for
+   what CPython puts below an inlined __init__. */
+SLP_INTERNAL PyObject *slp_frame_state(slp_frame *f, slp_extent e,
+                                       PyObject *init);
+SLP_INTERNAL int slp_frame_offset(slp_frame *f);
+/* Does it know how far its stack reaches?  Up to 3.13 not in the middle of a call
+   of C. */
+SLP_INTERNAL bool slp_frame_has_depth(slp_frame *f);
+/* Words of data stack that such a frame takes; -1 with ValueError: it is none. */
+SLP_INTERNAL Py_ssize_t slp_frame_state_size(PyObject *state);
+/* Make it at f, above `below`; the state is a good one.  Nothing fails. */
+SLP_INTERNAL void slp_frame_build(PyThreadState *ts, slp_frame *f,
+                                  PyObject *state, slp_frame *below);
+/* What slp_frame_state() calls init: a function whose frame awaits the value of an
+   __init__ and returns check(self, value). */
+SLP_INTERNAL PyObject *slp_init_function_new(PyObject *check);
+/* A function whose frame runs a generator, which is on its stack, as a call of its
+   send() does: it returns what that yields, and when it has returned calls
+   finish(value).  *offset: where it stands meanwhile. */
+SLP_INTERNAL PyObject *slp_send_function_new(PyObject *finish, int *offset,
+                                             int *return_offset);
+/* Words that slp_point_push() needs above the newest frame, and some more. */
+SLP_INTERNAL Py_ssize_t slp_frame_room(PyObject *resumer);
+
+/* A frame object for a traceback. */
+SLP_INTERNAL PyObject *slp_frame_object_new(PyObject *code, PyObject *globals);
+
+/* A generator, coroutine or asynchronous generator as (frame state or None,
+   state, exception being handled or None, name, qualname, flags). */
+SLP_INTERNAL PyObject *slp_generator_state(PyObject *gen, slp_extent e,
+                                           PyObject *init);
+/* Its frame; NULL if it has finished. */
+SLP_INTERNAL slp_frame *slp_generator_frame(PyObject *gen);
+/* Is it running, but in a soft chain? */
+SLP_INTERNAL bool slp_generator_runs(PyObject *gen);
+/* Make a fresh one of the same code what the state says. */
+SLP_INTERNAL int slp_generator_set_state(PyObject *gen, PyObject *state);
+SLP_INTERNAL bool slp_is_generator(PyObject *op);
+/* The generator that f is a frame of, or NULL; borrowed. */
+SLP_INTERNAL PyObject *slp_frame_owner(slp_frame *f);
+/* Put the frame of a generator that runs above `below`, which is running it;
+   *exc_info is the innermost exception being handled, before and afterwards.
+   NULL with an exception if it cannot be. */
+SLP_INTERNAL slp_frame *slp_generator_link(PyObject *gen, slp_frame *below,
+                                           _PyErr_StackItem **exc_info);
+
+/* What slp_instrumentation_changed() takes for another version than the present
+   one, if there are tools at all. */
+static inline uintptr_t
+slp_instrumentation_unseen(PyThreadState *ts)
+{
+    uintptr_t version = SLP_INSTRUMENTATION_VERSION(ts);
+    (void)ts; /* 3.11 */
+    return version == 0 ? version : ~version;
+}
+
+#endif

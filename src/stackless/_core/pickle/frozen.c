@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* Tasklets as values, and made from them.
+
+   A suspended tasklet is its frames, from the first one on, but for those of our
+   own functions: the one on top is in the middle of the call that suspends, and
+   goes on as if that had been left in one go (quick.c), the one at the bottom
+   only passes arguments on.  In place of a generator's frame stands the
+   generator. */
+#include "frozen.h"
+
+#include "../core/bomb.h"
+#include "../core/dispatch.h"
+#include "../wait/channel.h"
+
+static slp_state *
+state_of(PyObject *module)
+{
+    return slp_state_of(module);
+}
+
+static slp_task *
+tasklet_arg(slp_state *s, PyObject *op)
+{
+    if (!PyObject_TypeCheck(op, s->tasklet_type)) {
+        PyErr_Format(PyExc_TypeError, "a tasklet is needed, not %.100s",
+                     Py_TYPE(op)->tp_name);
+        return NULL;
+    }
+    return (slp_task *)op;
+}
+
+/* ---- from a tasklet ------------------------------------------------------ */
+
+/* Why its frames cannot be had, or NULL. */
+static const char *
+why_not(slp_task *t, bool hard_too)
+{
+    return t->is_main                             ? "is a main tasklet"
+           : t->thread && t->thread->current == t ? "is running"
+           : t->carrier != NULL && !hard_too      ? "has C state"
+           : t->carrier != NULL && !t->gated      ? "was left by C code"
+           : t->watchdog                          ? "is inside run()"
+           : t->doomed                            ? "is being killed"
+           : t->sleeper                           ? "is the engine's"
+                                                  : NULL;
+}
+
+/* Slots of f that are in use.  Where f does not know, extent_of(code, offset)
+   tells how far the stack reaches, and how many of its items are unsure.  -1 with
+   an exception. */
+static int
+extent_of_frame(slp_frame *f, PyObject *extent_of, slp_extent *e)
+{
+    if (slp_frame_has_depth(f)) {
+        *e = (slp_extent){.depth = slp_frame_depth(f)};
+        return 0;
+    }
+    PyCodeObject *code = slp_frame_code(f);
+    PyObject *v = PyObject_CallFunction(extent_of, "Oi", code,
+                                        slp_frame_offset(f));
+    bool good = v != NULL && PyTuple_Check(v)
+                && PyArg_ParseTuple(v, "ii", &e->depth, &e->unsure)
+                && e->unsure >= 0 && e->unsure <= e->depth
+                && e->depth <= code->co_stacksize;
+    Py_XDECREF(v);
+    if (good) {
+        e->depth += code->co_nlocalsplus;
+        return 0;
+    }
+    if (!PyErr_Occurred()) {
+        PyErr_Format(PyExc_RuntimeError, "the stack of %U is not known",
+                     code->co_qualname);
+    }
+    return -1;
+}
+
+/* A new reference to what stands for frame f; NULL with an exception. */
+static PyObject *
+value_of_frame(slp_state *s, slp_frame *f, PyObject *extent_of)
+{
+    slp_extent e;
+    PyObject *gen = slp_frame_owner(f);
+    if (gen != NULL) {
+        return Py_NewRef(gen);
+    }
+    return extent_of_frame(f, extent_of, &e) < 0
+               ? NULL
+               : slp_frame_state(f, e, s->init_function);
+}
+
+static int
+append_new(PyObject *list, PyObject *v)
+{
+    int r = v ? PyList_Append(list, v) : -1;
+    Py_XDECREF(v);
+    return r;
+}
+
+/* All frames down to `end`, the last one first, with None where C is between two
+   of them; -1 with an exception. */
+static int
+append_frames(slp_state *s, slp_frame *f, slp_frame *end, PyObject *frames,
+              PyObject *extent_of)
+{
+    bool ours = true, by_c = false; /* the first ones; C has called it */
+    for (; f != NULL && f != end; f = slp_frame_below(f)) {
+        slp_frame *below = slp_frame_below(f);
+        if (slp_frame_is_python(f)) {
+            ours = ours && slp_frame_is_ours(f);
+            bool last = below == NULL || below == end;
+            if (ours || (last && slp_frame_is_ours(f))) {
+                by_c = slp_frame_is_entry(f);
+                continue;
+            }
+            if ((by_c && append_new(frames, Py_NewRef(Py_None)) < 0)
+                || append_new(frames, value_of_frame(s, f, extent_of)) < 0) {
+                return -1;
+            }
+            by_c = false;
+        }
+        by_c = by_c || slp_frame_is_entry(f);
+    }
+    return 0;
+}
+
+/* The first one first. */
+static PyObject *
+frames_of(slp_state *s, slp_task *t, PyObject *extent_of)
+{
+    PyObject *frames = PyList_New(0), *tuple = NULL;
+    bool hard = t->carrier != NULL;
+    slp_frame *top = hard ? slp_carrier_frame(t->carrier) : t->top;
+    slp_frame *end = hard ? t->carrier->dispatcher : NULL;
+    if (frames != NULL && append_frames(s, top, end, frames, extent_of) == 0
+        && PyList_Reverse(frames) == 0) {
+        tuple = PyList_AsTuple(frames);
+    }
+    Py_XDECREF(frames);
+    return tuple;
+}
+
+static PyObject *
+channel_of(slp_task *t)
+{
+    return t->waitq && t->waitq->owner ? t->waitq->owner : Py_None;
+}
+
+static PyObject *
+started_state(slp_state *s, slp_task *t, PyObject *extent_of)
+{
+    const char *why = why_not(t, extent_of != NULL);
+    if (why != NULL) {
+        PyObject *name = slp_task_name(t);
+        if (name != NULL) {
+            PyErr_Format(PyExc_RuntimeError, "tasklet %U %s", name, why);
+            Py_DECREF(name);
+        }
+        return NULL;
+    }
+    PyObject *frames = frames_of(s, t, extent_of);
+    PyObject *exc = t->exc.exc_value;
+    if (frames == NULL) {
+        return NULL;
+    }
+    PyObject *none = Py_None;
+    return Py_BuildValue("(NOOiOi)", frames, exc ? exc : none,
+                         t->tempval ? t->tempval : none,
+                         (t->bombed ? 1 : 0) | (t->tempval ? 2 : 0),
+                         channel_of(t), (int)t->sending);
+}
+
+static PyObject *
+ready_state(slp_task *t)
+{
+    PyObject *parts = slp_callable_parts(t->func, t->args);
+    return parts ? Py_BuildValue("(NOi)", parts,
+                                 t->tempval ? t->tempval : Py_None,
+                                 (t->bombed ? 1 : 0) | (t->tempval ? 2 : 0))
+                 : NULL;
+}
+
+PyDoc_STRVAR(tasklet_state_doc,
+             "_tasklet_state(tasklet, extent_of=None, /)\n--\n\n"
+             "(name or None, flags, life, what else that takes). RuntimeError "
+             "if it has none. A hard\ntasklet has none either unless "
+             "extent_of(code, offset) tells how far a stack\nreaches, and how "
+             "many of its items are unsure: then "
+             "None stands among its frames for C code between two.");
+
+static PyObject *
+tasklet_state(PyObject *module, PyObject *args)
+{
+    slp_state *s = state_of(module);
+    PyObject *op, *extent_of = NULL;
+    if (!PyArg_ParseTuple(args, "O|O:_tasklet_state", &op, &extent_of)) {
+        return NULL;
+    }
+    slp_task *t = tasklet_arg(s, op);
+    if (t == NULL) {
+        return NULL;
+    }
+    PyObject *more = t->life == SLP_STARTED ? started_state(s, t, extent_of)
+                     : t->life == SLP_READY
+                         ? ready_state(t)
+                         : Py_NewRef(t->func ? t->func : Py_None);
+    int flags = (t->atomic ? 1 : 0) | (t->ignore_nesting ? 2 : 0)
+                | (t->block_trap ? 4 : 0);
+    return more ? Py_BuildValue("(OiiN)", t->name ? t->name : Py_None, flags,
+                                (int)t->life, more)
+                : NULL;
+}
+
+/* ---- to a tasklet -------------------------------------------------------- */
+
+static bool
+is_fresh(slp_task *t)
+{
+    return t->life == SLP_UNBOUND && t->chunk == NULL && !t->is_main
+           && t->place == SLP_FLOATING && t->tempval == NULL && t->func == NULL
+           && t->thread != NULL;
+}
+
+/* Words of data stack for all frames; -1 with an exception. */
+static Py_ssize_t
+words_for(slp_state *s, PyObject *frames)
+{
+    Py_ssize_t words = slp_frame_room(s->resumer);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(frames); i++) {
+        PyObject *v = PyTuple_GET_ITEM(frames, i);
+        Py_ssize_t n = slp_is_generator(v) && i > 0 ? 0
+                                                    : slp_frame_state_size(v);
+        if (n < 0) {
+            return -1;
+        }
+        words += n;
+    }
+    return words;
+}
+
+typedef struct {
+    PyObject **place; /* of the next frame */
+    slp_frame *top, *bottom;
+    _PyErr_StackItem *exc_info;
+    int depth;
+} tower;
+
+/* Put the next frame on top; false with an exception. */
+static bool
+build(PyThreadState *ts, tower *w, PyObject *v)
+{
+    slp_frame *f;
+    if (slp_is_generator(v)) {
+        f = slp_generator_link(v, w->top, &w->exc_info);
+        if (f == NULL) {
+            return false;
+        }
+    }
+    else {
+        f = (slp_frame *)w->place;
+        w->place += slp_frame_state_size(v);
+        slp_frame_build(ts, f, v, w->top);
+    }
+    w->bottom = w->bottom ? w->bottom : f;
+    w->top = f;
+    w->depth++;
+    return true;
+}
+
+/* The tasklet gets frames; -1 with an exception. */
+static int
+build_all(slp_thread *st, slp_task *t, PyObject *frames)
+{
+    Py_ssize_t words = words_for(st->state, frames);
+    if (words < 0) {
+        return -1;
+    }
+    PyObject *context = PyContext_CopyCurrent();
+    size_t size = sizeof(_PyStackChunk) + (size_t)words * sizeof(PyObject *);
+    _PyStackChunk *chunk = context ? slp_chunk_new(size) : NULL;
+    if (chunk == NULL) {
+        Py_XDECREF(context);
+        PyErr_NoMemory();
+        return -1;
+    }
+    slp_pystate_fresh(&t->py, chunk, &t->exc);
+    tower w = {.place = t->py.top, .exc_info = &t->exc};
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(frames); i++) {
+        if (!build(st->ts, &w, PyTuple_GET_ITEM(frames, i))) {
+            PyObject *exc = slp_take_exc();
+            slp_frames_drop(w.top, w.bottom);
+            slp_chunk_free(chunk);
+            Py_DECREF(context);
+            slp_raise(exc);
+            return -1;
+        }
+    }
+    chunk->top = (size_t)(w.place - &chunk->data[0]);
+    t->py.exc_info = w.exc_info;
+    t->py.depth = w.depth;
+    t->py.context = context;
+    t->chunk = chunk;
+    t->top = w.top;
+    t->bottom = w.bottom;
+    t->popped = 1;
+    t->measured = 1;
+    t->life = SLP_STARTED;
+    /* Tools may be on that have not seen this code. */
+    st->state->instrumented = slp_instrumentation_unseen(st->ts);
+    return 0;
+}
+
+static int
+restore_started(slp_thread *st, slp_task *t, PyObject *more)
+{
+    PyObject *frames, *exc, *tempval, *channel;
+    int kind, sending;
+    if (!PyArg_ParseTuple(more, "O!OOiOi", &PyTuple_Type, &frames, &exc,
+                          &tempval, &kind, &channel, &sending)
+        || PyTuple_GET_SIZE(frames) == 0
+        || (exc != Py_None && !PyExceptionInstance_Check(exc))
+        || ((kind & 1) && !PyExceptionInstance_Check(tempval))) {
+        PyErr_SetString(PyExc_ValueError, "not the state of a tasklet");
+        return -1;
+    }
+    if (build_all(st, t, frames) < 0) {
+        return -1;
+    }
+    t->exc.exc_value = exc == Py_None ? NULL : Py_NewRef(exc);
+    t->tempval = kind & 2 ? Py_NewRef(tempval) : NULL;
+    t->bombed = kind & 1;
+    t->sending = sending != 0;
+    return 0;
+}
+
+PyDoc_STRVAR(set_tasklet_state_doc,
+             "_set_tasklet_state(tasklet, state, /)\n--\n\n"
+             "Make a fresh tasklet, which has been given its name and flags, "
+             "a suspended one:\npaused. state is what follows life in "
+             "_tasklet_state(). ValueError if it is none.");
+
+static PyObject *
+set_tasklet_state(PyObject *module, PyObject *args)
+{
+    slp_state *s = state_of(module);
+    slp_thread *st = slp_thread_get();
+    PyObject *op, *more;
+    if (st == NULL
+        || !PyArg_ParseTuple(args, "OO!:_set_tasklet_state", &op,
+                             &PyTuple_Type, &more)) {
+        return NULL;
+    }
+    slp_task *t = tasklet_arg(s, op);
+    if (t == NULL) {
+        return NULL;
+    }
+    if (!is_fresh(t) || t->thread != st) {
+        PyErr_SetString(PyExc_ValueError, "not a fresh tasklet");
+        return NULL;
+    }
+    return restore_started(st, t, more) < 0 ? NULL : Py_NewRef(Py_None);
+}
+
+PyDoc_STRVAR(forget_origin_doc,
+             "_forget_origin(tasklet, /)\n--\n\n"
+             "Nobody knows any more where it was made.");
+
+PyDoc_STRVAR(set_bomb_doc,
+             "_set_bomb(tasklet, exception, /)\n--\n\n"
+             "What a tasklet that is ready to run is to raise.");
+
+static PyObject *
+forget_origin(PyObject *module, PyObject *op)
+{
+    slp_task *t = tasklet_arg(state_of(module), op);
+    if (t == NULL) {
+        return NULL;
+    }
+    Py_CLEAR(t->origin);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
+set_bomb(PyObject *module, PyObject *args)
+{
+    PyObject *op, *exc;
+    if (!PyArg_ParseTuple(args, "OO:_set_bomb", &op, &exc)) {
+        return NULL;
+    }
+    slp_task *t = tasklet_arg(state_of(module), op);
+    if (t == NULL) {
+        return NULL;
+    }
+    if (t->life != SLP_READY || !PyExceptionInstance_Check(exc)) {
+        PyErr_SetString(PyExc_ValueError, "not the state of a tasklet");
+        return NULL;
+    }
+    PyObject *old = t->tempval;
+    t->tempval = Py_NewRef(exc);
+    t->bombed = 1;
+    Py_XDECREF(old);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(join_doc,
+             "_join(tasklet, channel, sending, before, /)\n--\n\n"
+             "Let a paused tasklet wait for a channel, before another one or "
+             "(None) as the last.\nValueError if others wait for the "
+             "opposite.");
+
+static PyObject *
+join(PyObject *module, PyObject *args)
+{
+    slp_state *s = state_of(module);
+    PyObject *op, *where, *other;
+    int sending;
+    if (!PyArg_ParseTuple(args, "OO!pO:_join", &op, s->channel_type, &where,
+                          &sending, &other)) {
+        return NULL;
+    }
+    slp_channel *ch = (slp_channel *)where;
+    slp_task *t = tasklet_arg(s, op);
+    slp_task *before = other == Py_None || !t ? NULL : tasklet_arg(s, other);
+    if (t == NULL || (other != Py_None && before == NULL)) {
+        return NULL;
+    }
+    Py_ssize_t change = sending ? 1 : -1;
+    if (!slp_task_paused(t) || t->life != SLP_STARTED || t->carrier != NULL
+        || ch->balance * change < 0
+        || (before != NULL && before->waitq != &ch->q)) {
+        PyErr_SetString(PyExc_ValueError,
+                        "the tasklet cannot wait for the channel");
+        return NULL;
+    }
+    t->sending = sending != 0;
+    slp_waitq_insert(&ch->q, before, (slp_task *)Py_NewRef(t));
+    ch->q.counted(&ch->q, t, 1);
+    if (t->popped && t->func == NULL) {
+        t->func = Py_NewRef(ch);
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- generators ---------------------------------------------------------- */
+
+PyDoc_STRVAR(generator_state_doc,
+             "_generator_state(generator, extent_of=None, /)\n--\n\n"
+             "(frame or None, state, exception or None, name, qualname, "
+             "flags). ValueError if it\nis running, but by a soft tasklet, or "
+             "by one that is known to be suspended: then with\nextent_of, as "
+             "for _tasklet_state().");
+
+static PyObject *
+generator_state(PyObject *module, PyObject *args)
+{
+    PyObject *gen, *extent_of = NULL;
+    if (!PyArg_ParseTuple(args, "O|O:_generator_state", &gen, &extent_of)) {
+        return NULL;
+    }
+    if (!slp_is_generator(gen)) {
+        PyErr_Format(PyExc_TypeError, "a generator is needed, not %.100s",
+                     Py_TYPE(gen)->tp_name);
+        return NULL;
+    }
+    if (extent_of == NULL && slp_generator_runs(gen)) {
+        PyErr_Format(PyExc_ValueError, "generator %R is running", gen);
+        return NULL;
+    }
+    slp_frame *f = slp_generator_frame(gen);
+    slp_extent e = {.depth = 0};
+    if (f != NULL && extent_of_frame(f, extent_of, &e) < 0) {
+        return NULL;
+    }
+    return slp_generator_state(gen, e, state_of(module)->init_function);
+}
+
+PyDoc_STRVAR(set_generator_state_doc,
+             "_set_generator_state(generator, state, /)\n--\n\n"
+             "Make a fresh generator of the same function what the state "
+             "says.");
+
+static PyObject *
+set_generator_state(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *gen, *state;
+    if (!PyArg_ParseTuple(args, "OO:_set_generator_state", &gen, &state)
+        || slp_generator_set_state(gen, state) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(frame_doc,
+             "_frame(code, globals, /)\n--\n\n"
+             "A frame object for a traceback.");
+
+static PyObject *
+frame(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *code, *globals;
+    if (!PyArg_ParseTuple(args, "O!O!:_frame", &PyCode_Type, &code,
+                          &PyDict_Type, &globals)) {
+        return NULL;
+    }
+    return slp_frame_object_new(code, globals);
+}
+
+/* ---- set-up -------------------------------------------------------------- */
+
+/* What a call of a class does after its __init__. */
+static PyObject *
+init_result(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *self, *value;
+    if (!PyArg_ParseTuple(args, "OO", &self, &value)) {
+        return NULL;
+    }
+    if (value != Py_None) {
+        PyErr_Format(PyExc_TypeError,
+                     "__init__() should return None, not '%.200s'",
+                     Py_TYPE(value)->tp_name);
+        return NULL;
+    }
+    return Py_NewRef(self);
+}
+
+/* What a call of a generator's send() does when that has returned. */
+static PyObject *
+send_result(PyObject *Py_UNUSED(module), PyObject *value)
+{
+    if (value == Py_None) {
+        PyErr_SetNone(PyExc_StopIteration);
+        return NULL;
+    }
+    PyObject *exc = PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (exc != NULL) {
+        slp_raise(exc);
+    }
+    return NULL;
+}
+
+static PyMethodDef init_result_def = {"_init_result", init_result,
+                                      METH_VARARGS, NULL};
+static PyMethodDef send_result_def = {"_send_result", send_result, METH_O,
+                                      NULL};
+
+static PyObject *
+init_function(PyObject *module, PyObject *Py_UNUSED(args))
+{
+    return Py_NewRef(state_of(module)->init_function);
+}
+
+static PyObject *
+send_function(PyObject *module, PyObject *Py_UNUSED(args))
+{
+    return Py_NewRef(state_of(module)->send_function);
+}
+
+static PyObject *
+send_position(PyObject *module, PyObject *Py_UNUSED(args))
+{
+    slp_state *s = state_of(module);
+    return Py_BuildValue("(ii)", s->send_offset, s->send_return_offset);
+}
+
+PyMethodDef slp_frozen_methods[] = {
+    {"_tasklet_state", tasklet_state, METH_VARARGS, tasklet_state_doc},
+    {"_set_tasklet_state", set_tasklet_state, METH_VARARGS,
+     set_tasklet_state_doc},
+    {"_forget_origin", forget_origin, METH_O, forget_origin_doc},
+    {"_set_bomb", set_bomb, METH_VARARGS, set_bomb_doc},
+    {"_join", join, METH_VARARGS, join_doc},
+    {"_generator_state", generator_state, METH_VARARGS, generator_state_doc},
+    {"_set_generator_state", set_generator_state, METH_VARARGS,
+     set_generator_state_doc},
+    {"_frame", frame, METH_VARARGS, frame_doc},
+    {"_init_function", init_function, METH_NOARGS, NULL},
+    {"_send_function", send_function, METH_NOARGS, NULL},
+    {"_send_position", send_position, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+int
+slp_frozen_setup(slp_state *s)
+{
+    PyObject *check = PyCFunction_New(&init_result_def, NULL);
+    s->init_function = check ? slp_init_function_new(check) : NULL;
+    Py_XDECREF(check);
+    PyObject *finish = PyCFunction_New(&send_result_def, NULL);
+    s->send_function = finish ? slp_send_function_new(finish, &s->send_offset,
+                                                      &s->send_return_offset)
+                              : NULL;
+    Py_XDECREF(finish);
+    return s->init_function && s->send_function ? 0 : -1;
+}

@@ -1,0 +1,1 @@
+"""Frozen tasklets as bytes: what stackless.freeze() and thaw() are made of."""

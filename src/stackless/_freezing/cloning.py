@@ -1,0 +1,157 @@
+"""tasklet.clone(): a second run of a suspended program.
+
+Its frames are copied, with the cells, generators and iterators that are their
+own.  All other objects are shared.
+"""
+
+import types
+import warnings
+
+from stackless import _core
+from stackless._freezing import pickling
+
+_ITERATORS = {
+    type(iter([])),
+    type(iter(())),
+    type(iter("")),
+    type(iter("\u1234")),
+    type(iter(b"")),
+    type(iter(bytearray())),
+    type(iter(range(1))),
+    type(iter(range(1 << 70))),
+    type(iter(set())),
+    type(reversed([])),
+    type(iter(int, 1)),
+    enumerate,
+    filter,
+    map,
+    reversed,
+    zip,
+}
+
+
+class _Copier:
+    def __init__(self):
+        self.memo = {}  # id(): copy
+        self.kept = []
+        self.generators = {}  # by id(): states, where the tasklet is hard
+
+    def known(self, value, copy):
+        self.memo[id(value)] = copy
+        self.kept.append(value)
+        return copy
+
+    def tasklet(self, tasklet):
+        (name, flags, life, more), self.generators = pickling.state_of(tasklet)
+        copy = type(tasklet).__new__(type(tasklet))
+        digests = b""
+        if life == pickling._STARTED:
+            frames = more[0]
+            self.cells(frames)
+            more = (tuple(self.frame(f) for f in frames), *more[1:4], None, 0)
+        elif life == pickling._READY:
+            (function, args, kwargs), *rest = more
+            more = ((function, args, kwargs), *rest)
+        attributes = object.__getstate__(tasklet)
+        state = name, flags, life, more, digests, None, attributes
+        pickling._set_tasklet(copy, state, compare=False)
+        return copy
+
+    def cells(self, frames):
+        """Copy those of the frames first: functions refer to them."""
+        for frame in frames:
+            if type(frame) is not tuple:
+                frame = self.state_of(frame)[0]
+            if frame is None:
+                continue
+            code, slots = frame[0].__code__, frame[5]
+            for slot in slots[: _locals(code)]:
+                if type(slot) is types.CellType:
+                    self.cell(slot)
+
+    def frame(self, frame):
+        if type(frame) is not tuple:
+            return self.copy(frame)
+        *head, slots = frame
+        return (*head, tuple(map(self.copy, slots)))
+
+    def copy(self, value):
+        known = self.memo.get(id(value))
+        if known is not None:
+            return known
+        kind = type(value)
+        if kind in pickling._GENERATORS:
+            return self.generator(value)
+        if kind is types.FunctionType:
+            return self.function(value)
+        if kind in pickling._DICT_ITERATORS:
+            return self.dict_iterator(value)
+        if kind in _ITERATORS or kind.__module__ == "itertools":
+            return self.iterator(value)
+        return value
+
+    def cell(self, cell):
+        if id(cell) not in self.memo:
+            copy = self.known(cell, types.CellType())
+            try:
+                content = cell.cell_contents
+            except ValueError:
+                pass
+            else:
+                copy.cell_contents = self.copy(content)
+        return self.memo[id(cell)]
+
+    def function(self, function):
+        """One that shares variables with a frame shares the copy's."""
+        cells = function.__closure__ or ()
+        if not any(id(cell) in self.memo for cell in cells):
+            return function
+        copy = types.FunctionType(
+            function.__code__,
+            function.__globals__,
+            function.__name__,
+            function.__defaults__,
+            tuple(self.memo.get(id(cell), cell) for cell in cells),
+        )
+        copy.__kwdefaults__ = function.__kwdefaults__
+        copy.__qualname__ = function.__qualname__
+        copy.__module__ = function.__module__
+        copy.__doc__ = function.__doc__
+        copy.__dict__.update(function.__dict__)
+        return self.known(function, copy)
+
+    def state_of(self, generator):
+        known = self.generators.get(id(generator))
+        return known or _core._generator_state(generator)
+
+    def generator(self, generator):
+        frame, *rest = self.state_of(generator)
+        if frame is None:
+            return generator
+        self.cells([frame])
+        copy = self.known(generator, pickling._generator(frame[0]))
+        _core._set_generator_state(copy, (self.frame(frame), *rest))
+        return copy
+
+    def dict_iterator(self, iterator):
+        make, args = pickling.reduce_dict_iterator(iterator)
+        return self.known(iterator, make(*args))
+
+    def iterator(self, iterator):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            make, args, *state = iterator.__reduce__()
+        copy = make(*map(self.copy, args))
+        if state and state[0] is not None:
+            copy.__setstate__(state[0])
+        return self.known(iterator, copy)
+
+
+def _locals(code):
+    names = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
+    return len(names)
+
+
+def clone(tasklet):
+    """See tasklet.clone()."""
+    return _Copier().tasklet(tasklet)

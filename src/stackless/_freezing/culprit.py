@@ -1,0 +1,181 @@
+"""What it was that could not be frozen: looked for after the fact.
+
+Each part is tried alone, from the outside to the inside, until one is found
+that fails while none of its own parts does.
+"""
+
+import io
+import linecache
+import types
+
+from stackless import _core
+from stackless._freezing.errors import FreezeError
+
+MAX_DEPTH = 30  # steps from a variable to the culprit
+
+
+def explain(error, value, pickler_type, **options):
+    """A FreezeError for what dump(value) has raised."""
+    search = _Search(pickler_type, options)
+    found = search.inside(value, "", 0) or _Found(value, error)
+    frame = found.frame
+    where = ""
+    if frame is not None:
+        qualname, file, line = frame
+        where = f"{qualname} ({file}:{line}): "
+    if found.variable is not None:
+        where += f"{found.variable}{found.path}: "
+    what = str(found.error) or type(found.error).__name__
+    return FreezeError(
+        f"cannot freeze: {where}{what}",
+        frame,
+        found.variable,
+        found.path,
+        type(found.value).__name__,
+    )
+
+
+class _Found:
+    def __init__(self, value, error, path=""):
+        self.value = value
+        self.error = error
+        self.path = path
+        self.frame = self.variable = None
+
+
+def names_of(code, count):
+    """What the first slots of a frame are called."""
+    names = list(code.co_varnames)
+    names += [name for name in code.co_cellvars if name not in names]
+    names += code.co_freevars
+    positions = range(count - len(names))
+    return names + [f"stack position {n}" for n in positions]
+
+
+def place_of(code, offset):
+    """(qualname, file, line) of a position in a code object."""
+    lines = list(code.co_positions())
+    line = lines[offset][0] if offset < len(lines) else None
+    return code.co_qualname, code.co_filename, line or code.co_firstlineno
+
+
+class _Search:
+    def __init__(self, pickler_type, options):
+        self.pickler_type = pickler_type
+        self.options = options
+        self.seen = []
+
+    def error_of(self, value):
+        try:
+            self.pickler_type(io.BytesIO(), **self.options).dump_plainly(value)
+        except Exception as error:
+            return error
+        return None
+
+    def inside(self, value, path, depth):
+        """The culprit in something that fails, or None if it was met."""
+        if any(value is other for other in self.seen) or depth > MAX_DEPTH:
+            return None
+        self.seen.append(value)
+        error = self.error_of(value)
+        if error is None:
+            return None
+        for frame, variable, step, part in self.parts(value):
+            found = self.inside(part, path + step, depth + 1)
+            if found is not None:
+                if frame is not None and found.frame is None:
+                    found.frame, found.variable = frame, variable
+                    found.path = found.path[len(path + step) :]
+                return found
+        return _Found(value, error, path)
+
+    def parts(self, value):
+        """(frame, variable, step of the path, part) of all of them."""
+        if isinstance(value, _core.tasklet):
+            yield from self.tasklet_parts(value)
+        elif isinstance(value, _core.channel):
+            waiting = value.queue
+            while waiting is not None:
+                yield None, None, ".queue", waiting
+                waiting = waiting.next
+        elif hasattr(value, "gi_code") or hasattr(value, "cr_code") or (
+            hasattr(value, "ag_code")
+        ):
+            yield from self.frame_parts(_generator_frame(value))
+        elif isinstance(value, types.FunctionType):
+            for name, cell in zip(
+                value.__code__.co_freevars, value.__closure__ or ()
+            ):
+                yield None, None, f".{name}", cell
+            for default in value.__defaults__ or ():
+                yield None, None, ".__defaults__", default
+        elif isinstance(value, types.CellType):
+            try:
+                yield None, None, "", value.cell_contents
+            except ValueError:
+                pass
+        elif isinstance(value, types.MethodType):
+            yield None, None, ".__self__", value.__self__
+        elif isinstance(value, dict):
+            for key, part in value.items():
+                yield None, None, "", key
+                yield None, None, f"[{key!r}]", part
+        elif isinstance(value, (list, tuple)):
+            for index, part in enumerate(value):
+                yield None, None, f"[{index}]", part
+        elif isinstance(value, (set, frozenset)):
+            for part in value:
+                yield None, None, f"[{part!r}]", part
+        if isinstance(value, BaseException):
+            yield None, None, ".args", value.args
+            yield None, None, ".__context__", value.__context__
+            yield None, None, ".__cause__", value.__cause__
+        for name, part in getattr(value, "__dict__", {}).items():
+            if not isinstance(value, (type, types.ModuleType)):
+                yield None, None, f".{name}", part
+
+    def tasklet_parts(self, tasklet):
+        try:
+            _, _, _, more = _core._tasklet_state(tasklet)
+        except RuntimeError:
+            return  # the error says it
+        if type(more) is tuple and len(more) == 6:
+            for frame in more[0]:
+                if type(frame) is tuple:
+                    yield from self.frame_parts(frame)
+                else:
+                    yield from self.frame_parts(_generator_frame(frame))
+            yield None, None, ".tempval", more[2]
+            yield None, None, "._channel", more[4]
+        else:
+            yield None, None, "", more
+
+    def frame_parts(self, frame):
+        if frame is None:
+            return
+        function, _, offset, _, marks, slots = frame
+        code = function.__code__
+        place = place_of(code, offset)
+        for index, (name, part) in enumerate(
+            zip(names_of(code, len(slots)), slots)
+        ):
+            if not marks or not marks[index]:
+                yield place, name, "", part
+
+
+def _generator_frame(generator):
+    try:
+        return _core._generator_state(generator)[0]
+    except ValueError:
+        return None
+
+
+def text_at(code, offset):
+    """The source of an expression, as far as it is on one line."""
+    positions = list(code.co_positions())
+    if offset < len(positions):
+        first, last, begin, end = positions[offset]
+        if first == last and first is not None and begin is not None:
+            source = linecache.getline(code.co_filename, first).encode()
+            return source[begin:end].decode(errors="replace")
+    return ""

@@ -1,0 +1,796 @@
+"""Pickles of suspended programs: what each of their parts is made of.
+
+A tasklet is its frames.  A frame is a function, where it goes on, and what is
+in its variables and on its stack, as stackless._core tells it.  A generator
+has such a frame of its own.  What pickle knows by itself is left to it.
+"""
+
+import gc
+import importlib
+import io
+import operator
+import pickle
+import sys
+import types
+import warnings
+import weakref
+
+from stackless import _core
+from stackless._freezing import codes, culprit, softening
+from stackless._freezing.errors import (
+    ChangedCodeError,
+    FreezeError,
+    MissingCodeError,
+)
+
+PROTOCOL = 5
+
+_UNBOUND, _BOUND, _READY, _STARTED = range(4)
+_ATOMIC, _IGNORE_NESTING, _BLOCK_TRAP = 1, 2, 4
+_BOMBED, _TEMPVAL = 1, 2
+_EXECUTING = 4 if sys.version_info >= (3, 15) else 0  # state of a generator
+
+_GENERATORS = {
+    types.GeneratorType: ("gi_code", "gi_frame"),
+    types.CoroutineType: ("cr_code", "cr_frame"),
+    types.AsyncGeneratorType: ("ag_code", "ag_frame"),
+}
+_INTERNAL = {_core._init_function(): "init", _core._send_function(): "send"}
+
+
+class _Nothing:
+    """What an empty cell holds."""
+
+    def __reduce__(self):
+        return "_NOTHING"
+
+
+_NOTHING = _Nothing()
+
+
+# --- made when a pickle is loaded --------------------------------------------
+
+def _module(name):
+    return importlib.import_module(name)
+
+
+def _method(function, instance):
+    return types.MethodType(function, instance)
+
+
+def _globals(name):
+    return importlib.import_module(name).__dict__
+
+
+def _same(value):
+    return value
+
+
+def _internal(name):
+    return next(f for f, known in _INTERNAL.items() if known == name)
+
+
+def _code(reference, digest):
+    return codes.find(reference, digest)
+
+
+def _code_by_value(data):
+    return codes.from_value(data)
+
+
+def _function(code, namespace, name, closure):
+    return types.FunctionType(code, namespace, name, None, closure)
+
+
+def _set_function(function, state):
+    (
+        function.__defaults__,
+        function.__kwdefaults__,
+        function.__qualname__,
+        function.__module__,
+        function.__doc__,
+        annotations,
+        attributes,
+    ) = state
+    if sys.version_info >= (3, 14):
+        function.__annotate__ = annotations
+    elif annotations:
+        function.__annotations__ = annotations
+    function.__dict__.update(attributes)
+
+
+def _cell():
+    return types.CellType()
+
+
+def _set_cell(cell, state):
+    if state[0] is not _NOTHING:
+        cell.cell_contents = state[0]
+
+
+def _generator(function):
+    """A fresh one: its arguments are replaced before it runs."""
+    code = function.__code__
+    if not code.co_flags & softening.GENERATOR_FLAGS:
+        raise ValueError(f"{code.co_qualname} is no generator function")
+    first = code.co_argcount
+    names = code.co_varnames[first : first + code.co_kwonlyargcount]
+    return function(*((),) * first, **dict.fromkeys(names))
+
+
+def _finished_generator(code):
+    cells = tuple(types.CellType() for _ in code.co_freevars)
+    return _generator(types.FunctionType(code, {}, None, None, cells))
+
+
+def _set_generator(generator, state):
+    *state, digest = state
+    if state[0] is not None:
+        _compare([state[0]], [digest], state[1] != _EXECUTING)
+    _core._set_generator_state(generator, tuple(state))
+
+
+def _tasklet(cls):
+    return cls.__new__(cls)
+
+
+def _compare(frames, digests, rests=False):
+    """Is their code what it was?  And can it go on from there?"""
+    changed = [
+        f"{frame[0].__module__}.{frame[0].__qualname__}"
+        for frame, digest in zip(frames, digests, strict=True)
+        if codes.digest(frame[0].__code__) != digest
+    ]
+    if changed:
+        raise ChangedCodeError(changed)
+    for frame in frames:
+        softening.check(frame, rests)
+
+
+# Thawed tasklets that wait for a channel: their places in its queue.
+_places = weakref.WeakKeyDictionary()
+
+
+def _join(tasklet, channel, sending, place):
+    """Wait for the channel, at that place among the others of the pickle."""
+    _places[tasklet] = place
+    follower = channel.queue
+    while follower is not None and _places.get(follower, place) <= place:
+        follower = follower.next
+    _core._join(tasklet, channel, sending, follower)
+
+
+def _set_tasklet(tasklet, state, compare=True):
+    name, flags, life, more, digests, place, attributes = state
+    _core._forget_origin(tasklet)
+    if name is not None:
+        tasklet.name = name
+    if life == _BOUND:
+        tasklet.bind(more)
+    elif life == _READY:
+        (function, args, kwargs), tempval, kind = more
+        tasklet.bind(function, args, kwargs)
+        if kind & _BOMBED:
+            _core._set_bomb(tasklet, tempval)
+        elif kind & _TEMPVAL:
+            tasklet.tempval = tempval
+    elif life == _STARTED:
+        if compare:
+            _compare(
+                [frame for frame in more[0] if type(frame) is tuple],
+                [digests[i : i + 8] for i in range(0, len(digests), 8)],
+            )
+        _core._set_tasklet_state(tasklet, more)
+    if flags & _ATOMIC:
+        tasklet.set_atomic(1)
+    tasklet.set_ignore_nesting(flags & _IGNORE_NESTING)
+    tasklet.block_trap = bool(flags & _BLOCK_TRAP)
+    _set_attributes(tasklet, attributes)
+    if life == _STARTED and more[4] is not None:
+        _join(tasklet, more[4], more[5], place)
+
+
+def _channel(cls):
+    return cls.__new__(cls)
+
+
+def _set_channel(channel, state):
+    preference, schedule_all, closing, _, attributes = state
+    channel.preference = preference
+    channel.schedule_all = schedule_all
+    if closing:
+        channel.close()
+    _set_attributes(channel, attributes)
+
+
+def _set_attributes(thing, state):
+    """What object.__getstate__() has given."""
+    slots = None
+    if type(state) is tuple and len(state) == 2:
+        state, slots = state
+    if state:
+        thing.__dict__.update(state)
+    for name, value in (slots or {}).items():
+        setattr(thing, name, value)
+
+
+def _set_exception(error, state):
+    state, cause, context, suppress, traceback, attributes = state
+    if state is not None:
+        error.__setstate__(state)
+    for name, value in attributes.items():
+        setattr(error, name, value)
+    error.__cause__ = cause
+    error.__context__ = context
+    error.__suppress_context__ = suppress
+    error.__traceback__ = traceback
+
+
+def _traceback(entries):
+    following = None
+    for code, namespace, lasti, lineno in reversed(entries):
+        frame = _core._frame(code, namespace)
+        following = types.TracebackType(following, frame, lasti, lineno)
+    return following
+
+
+def _iterate(mapping, kind, consumed):
+    iterator = iter(_view(mapping, kind))
+    for _ in range(consumed):
+        next(iterator)
+    return iterator
+
+
+def _set_iterator(iterator, state):
+    """CPython 3.12 and 3.13 warn that 3.14 can do it no more."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        iterator.__setstate__(state)
+
+
+def _closed(kind):
+    file = kind()
+    file.close()
+    return file
+
+
+def _view(mapping, kind):
+    return getattr(mapping, kind)()
+
+
+# --- written -----------------------------------------------------------------
+
+class _Globals:
+    """Stands for the namespace of a function."""
+
+    def __init__(self, namespace):
+        self.namespace = namespace
+
+
+class _Frame:
+    """Stands for the function of a frame, which goes with its code."""
+
+    def __init__(self, function):
+        self.function = function
+
+
+def _found_by_name(function):
+    """Whether pickle can write it by name."""
+    value = sys.modules.get(function.__module__)
+    if value is None or function.__module__ == "__main__" and (
+        "__main__" not in sys.modules
+    ):
+        return False
+    for part in function.__qualname__.split("."):
+        if isinstance(value, type):
+            value = value.__dict__.get(part)
+        elif isinstance(value, types.ModuleType):
+            value = value.__dict__.get(part)
+        else:
+            return False
+    return value is function
+
+
+def _forgotten(error):
+    """Attributes of an exception that its __reduce__() leaves out."""
+    names = ()
+    if isinstance(error, NameError):
+        names = ("name",)
+    elif isinstance(error, AttributeError) and sys.version_info < (3, 12):
+        names = ("name", "obj")
+    values = {name: getattr(error, name) for name in names}
+    return {k: value for k, value in values.items() if value is not None}
+
+
+def _referred_mapping(iterator):
+    return next(
+        (x for x in gc.get_referents(iterator) if isinstance(x, dict)), None
+    )
+
+
+def state_of(tasklet):
+    """_core._tasklet_state() of a soft tasklet, or one that is made soft.
+
+    And the states of generators that this has changed, by their id().
+    """
+    try:
+        state = _core._tasklet_state(tasklet, softening.extent_of)
+        *head, life, more = state
+        if life != _STARTED:
+            return state, {}
+        frames, generators = softening.soften(more[0])
+    except softening.HardError as error:
+        place = culprit.place_of(error.code, error.offset)
+        text = culprit.text_at(error.code, error.offset)
+        raise FreezeError(
+            f"cannot freeze: tasklet {tasklet.name} has C state: "
+            f"{place[0]} ({place[1]}:{place[2]}): {text}: {error}",
+            place,
+        ) from None
+    return (*head, life, (frames, *more[1:])), generators
+
+
+def stack_of(tasklet):
+    """(file, line, qualname, digest) of its frames, the first one first."""
+    (_, _, life, more), generators = state_of(tasklet)
+    stack = []
+    for frame in more[0] if life == _STARTED else ():
+        if type(frame) is not tuple:
+            known = generators.get(id(frame))
+            frame = (known or _core._generator_state(frame))[0]
+        code = frame[0].__code__
+        if frame[0] not in _INTERNAL:
+            qualname, file, line = culprit.place_of(code, frame[2])
+            stack.append((file, line, qualname, codes.digest(code).hex()))
+    return stack
+
+
+def reduce_dict_iterator(iterator):
+    """As the dict and how many entries it has passed."""
+    left = operator.length_hint(iterator)
+    mapping = _referred_mapping(iterator)
+    if mapping is None or not left:
+        return iter, ((),)
+    kind = _DICT_ITERATORS[type(iterator)]
+    return _iterate, (mapping, kind, len(mapping) - left)
+
+
+class Pickler(pickle.Pickler):
+    """Pickler(file, protocol=None, *, code="reference")
+
+    A pickle.Pickler that also writes suspended tasklets, channels, frames as
+    parts of those, generators, coroutines, functions of any kind, cells,
+    modules, and exceptions with their tracebacks.
+
+    file: a binary file open for writing.  protocol: as for pickle, 5 if None.
+    code: "reference": functions and code objects by where they are found
+    again; "value": what the frames need goes along, whole.
+
+    dump() raises FreezeError for what cannot be written.
+    """
+
+    def __init__(self, file, protocol=None, *, code="reference"):
+        if code not in ("reference", "value"):
+            raise ValueError(
+                f"code must be 'reference' or 'value', not {code!r}"
+            )
+        super().__init__(file, PROTOCOL if protocol is None else protocol)
+        self.by_value = code == "value"
+        self._running = {}  # generators that a tasklet has to run
+        self._run = set()  # by id(), those that one does
+        self._kept = []  # what must not be freed: pickle remembers ids
+        self._namespaces = {}
+        self._frames = {}
+        self._places = {}
+        self._softened = {}  # by id(): states of generators
+
+    def dump(self, value):
+        """dump(value) -- write a pickle of it to the file.
+
+        Raises FreezeError, whose attributes say what cannot be written.
+        """
+        try:
+            self.dump_plainly(value)
+        except (FreezeError, MemoryError):
+            raise
+        except Exception as error:
+            if type(self) is not Pickler:
+                raise FreezeError(f"cannot freeze: {error}") from error
+            code = "value" if self.by_value else "reference"
+            raise culprit.explain(error, value, Pickler, code=code) from error
+
+    def dump_plainly(self, value):
+        super().dump(value)
+        for ident, generator in self._running.items():
+            if ident not in self._run:
+                raise ValueError(
+                    f"generator {generator.__qualname__} is running"
+                )
+
+    def reducer_override(self, value):
+        reduce = self._reducers.get(type(value))
+        if reduce is not None:
+            return reduce(self, value)
+        if isinstance(value, BaseException):
+            return self._exception(value)
+        if isinstance(value, _core.tasklet):
+            return self._tasklet(value)
+        if isinstance(value, _core.channel):
+            return self._channel(value)
+        if type(value).__module__ == "itertools":
+            return self._itertools(value)
+        return NotImplemented
+
+    # Functions.
+
+    def _globals_of(self, namespace):
+        """The same object each time, so that it is written once."""
+        wrapped = self._namespaces.get(id(namespace))
+        if wrapped is None:
+            wrapped = self._namespaces[id(namespace)] = _Globals(namespace)
+        return wrapped
+
+    def _globals(self, wrapped):
+        namespace = wrapped.namespace
+        name = namespace.get("__name__")
+        module = sys.modules.get(name) if isinstance(name, str) else None
+        if module is not None and module.__dict__ is namespace:
+            return _globals, (name,)
+        return _same, (namespace,)
+
+    def _function(self, function):
+        internal = _INTERNAL.get(function)
+        if internal is not None:
+            return _internal, (internal,)
+        if _found_by_name(function):
+            return NotImplemented
+        return self._whole_function(function)
+
+    def _whole_function(self, function):
+        if sys.version_info >= (3, 14):
+            annotations = function.__annotate__
+        else:
+            annotations = function.__annotations__
+        return (
+            _function,
+            (
+                function.__code__,
+                self._globals_of(function.__globals__),
+                function.__name__,
+                function.__closure__,
+            ),
+            (
+                function.__defaults__,
+                function.__kwdefaults__,
+                function.__qualname__,
+                function.__module__,
+                function.__doc__,
+                annotations,
+                function.__dict__,
+            ),
+            None,
+            None,
+            _set_function,
+        )
+
+    def _frame_function(self, wrapped):
+        return self._whole_function(wrapped.function)
+
+    def _code(self, code):
+        if not self.by_value:
+            module = self._module_of(code)
+            reference = module and codes.reference(code, module)
+            if reference is not None:
+                return _code, (reference, codes.digest(code))
+        return _code_by_value, (codes.to_value(code),)
+
+    @staticmethod
+    def _module_of(code):
+        for name, module in sys.modules.copy().items():
+            if getattr(module, "__file__", None) == code.co_filename:
+                return name
+        return None
+
+    def _cell(self, cell):
+        try:
+            content = cell.cell_contents
+        except ValueError:
+            content = _NOTHING
+        return _cell, (), (content,), None, None, _set_cell
+
+    def _method(self, method):
+        return _method, (method.__func__, method.__self__)
+
+    def _module(self, module):
+        return _module, (module.__name__,)
+
+    # Frames.
+
+    def _note(self, frame):
+        """A frame as it is written; its code's digest."""
+        function = frame[0]
+        digest = codes.digest(function.__code__)
+        if self.by_value and function not in _INTERNAL:
+            wrapped = self._frames.get(id(function))
+            if wrapped is None:
+                wrapped = self._frames[id(function)] = _Frame(function)
+            frame = (wrapped, *frame[1:])
+        return frame, digest
+
+    def _generator(self, generator):
+        state = self._softened.get(id(generator))
+        if state is None:
+            state = _core._generator_state(generator)
+        frame, *rest = state
+        self._kept.append(state)
+        if frame is None:
+            code = getattr(generator, _GENERATORS[type(generator)][0])
+            return (
+                _finished_generator,
+                (code,),
+                (None, *rest, None),
+                None,
+                None,
+                _set_generator,
+            )
+        self._suspects(generator)
+        frame, digest = self._note(frame)
+        return (
+            _generator,
+            (frame[0],),
+            (frame, *rest, digest),
+            None,
+            None,
+            _set_generator,
+        )
+
+    def _suspects(self, generator):
+        if getattr(generator, _RUNNING[type(generator)]):
+            self._running[id(generator)] = generator
+
+    def _tasklet(self, tasklet):
+        (name, flags, life, more), generators = state_of(tasklet)
+        self._softened |= generators
+        self._kept.append(more)
+        digests = b""
+        if life == _STARTED:
+            frames = []
+            for frame in more[0]:
+                if type(frame) is tuple:
+                    frame, digest = self._note(frame)
+                    digests += digest
+                else:
+                    self._run.add(id(frame))
+                frames.append(frame)
+            more = (tuple(frames), *more[1:])
+            self._kept.append(more)
+        return (
+            _tasklet,
+            (type(tasklet),),
+            (
+                name,
+                flags,
+                life,
+                more,
+                digests,
+                self._place(tasklet, more[4] if life == _STARTED else None),
+                object.__getstate__(tasklet),
+            ),
+            None,
+            None,
+            _set_tasklet,
+        )
+
+    def _place(self, tasklet, channel):
+        """Which one it is in the channel's queue."""
+        if channel is None:
+            return None
+        if id(channel) not in self._places:
+            places = self._places[id(channel)] = {}
+            waiting = channel.queue
+            while waiting is not None:
+                places[id(waiting)] = len(places)
+                waiting = waiting.next
+        return self._places[id(channel)][id(tasklet)]
+
+    def _channel(self, channel):
+        waiting = []
+        tasklet = channel.queue
+        while tasklet is not None:
+            waiting.append(tasklet)
+            tasklet = tasklet.next
+        self._kept.append(waiting)
+        return (
+            _channel,
+            (type(channel),),
+            (
+                channel.preference,
+                channel.schedule_all,
+                channel.closing,
+                waiting,
+                object.__getstate__(channel),
+            ),
+            None,
+            None,
+            _set_channel,
+        )
+
+    # Exceptions.
+
+    def _exception(self, error):
+        reduced = error.__reduce_ex__(self._protocol)
+        if not isinstance(reduced, tuple):
+            return NotImplemented
+        make, args, *state = reduced
+        return (
+            make,
+            args,
+            (
+                state[0] if state else None,
+                error.__cause__,
+                error.__context__,
+                error.__suppress_context__,
+                error.__traceback__,
+                _forgotten(error),
+            ),
+            None,
+            None,
+            _set_exception,
+        )
+
+    _protocol = PROTOCOL
+
+    def _traceback(self, traceback):
+        entries = []
+        while traceback is not None:
+            frame = traceback.tb_frame
+            entries.append((
+                frame.f_code,
+                self._globals_of(frame.f_globals),
+                traceback.tb_lasti,
+                traceback.tb_lineno,
+            ))
+            traceback = traceback.tb_next
+        return _traceback, (entries,)
+
+    # Files in memory, iterators, views.
+
+    def _memory_file(self, file):
+        return (_closed, (type(file),)) if file.closed else NotImplemented
+
+    def _dict_iterator(self, iterator):
+        return reduce_dict_iterator(iterator)
+
+    def _dict_view(self, view):
+        return _view, (_referred_mapping(view), _DICT_VIEWS[type(view)])
+
+    def _itertools(self, iterator):
+        if sys.version_info >= (3, 14):
+            raise pickle.PicklingError(
+                f"{type(iterator).__module__}.{type(iterator).__qualname__} "
+                "cannot be written on CPython 3.14 and later"
+            )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            make, args, *state = iterator.__reduce_ex__(PROTOCOL)
+        if not state or state[0] is None:
+            return make, args
+        return make, args, state[0], None, None, _set_iterator
+
+    _reducers = {
+        types.FunctionType: _function,
+        types.CodeType: _code,
+        types.CellType: _cell,
+        types.MethodType: _method,
+        types.ModuleType: _module,
+        types.TracebackType: _traceback,
+        io.BytesIO: _memory_file,
+        io.StringIO: _memory_file,
+        _Globals: _globals,
+        _Frame: _frame_function,
+        _core.tasklet: _tasklet,
+        _core.channel: _channel,
+    }
+
+
+_RUNNING = {
+    types.GeneratorType: "gi_running",
+    types.CoroutineType: "cr_running",
+    types.AsyncGeneratorType: "ag_running",
+}
+_DICT_ITERATORS = {
+    type(iter({})): "keys",
+    type(iter({}.values())): "values",
+    type(iter({}.items())): "items",
+}
+_DICT_VIEWS = {
+    type({}.keys()): "keys",
+    type({}.values()): "values",
+    type({}.items()): "items",
+}
+Pickler._reducers |= dict.fromkeys(_GENERATORS, Pickler._generator)
+Pickler._reducers |= dict.fromkeys(_DICT_ITERATORS, Pickler._dict_iterator)
+Pickler._reducers |= dict.fromkeys(_DICT_VIEWS, Pickler._dict_view)
+
+
+class Unpickler(pickle.Unpickler):
+    """Unpickler(file, *, find_class=None)
+
+    Reads what a Pickler has written.  find_class(module, name) is asked, if it
+    is not None, for each global name; it returns the object or raises.
+    """
+
+    def __init__(self, file, *, find_class=None):
+        super().__init__(file)
+        self._find_class = find_class
+
+    def find_class(self, module, name):
+        if module == __name__:
+            return self._own(name)
+        if self._find_class is not None:
+            return self._find_class(module, name)
+        try:
+            return super().find_class(module, name)
+        except (AttributeError, ModuleNotFoundError) as error:
+            raise MissingCodeError([f"{module}.{name}"]) from error
+
+    def _own(self, name):
+        """One of the functions above that a Pickler refers to."""
+        if name not in _OWN:
+            raise pickle.UnpicklingError(f"{name!r} is no name of ours")
+        function = globals()[name]
+        ask = self._find_class
+        if ask is None or name not in _ASKED:
+            return function
+
+        def asked(*args):
+            ask(*_ASKED[name](*args))
+            return function(*args)
+
+        return asked
+
+
+# Functions that look for something, and as what an allow-list is asked for it.
+_ASKED = {
+    "_module": lambda name: (name, "__dict__"),
+    "_globals": lambda name: (name, "__dict__"),
+    "_code": lambda reference, _: reference[1:3],
+    "_code_by_value": lambda _: (__name__, "_code_by_value"),
+}
+_OWN = {
+    *_ASKED,
+    "_NOTHING",
+    "_cell",
+    "_channel",
+    "_closed",
+    "_finished_generator",
+    "_function",
+    "_generator",
+    "_internal",
+    "_iterate",
+    "_method",
+    "_same",
+    "_set_cell",
+    "_set_channel",
+    "_set_exception",
+    "_set_function",
+    "_set_generator",
+    "_set_iterator",
+    "_set_tasklet",
+    "_tasklet",
+    "_traceback",
+    "_view",
+}
+
+
+Pickler.__module__ = Unpickler.__module__ = "stackless"
+
+
+def dumps(value, code="reference"):
+    file = io.BytesIO()
+    Pickler(file, code=code).dump(value)
+    return file.getvalue()
+
+
+def loads(data, find_class=None):
+    return Unpickler(io.BytesIO(data), find_class=find_class).load()

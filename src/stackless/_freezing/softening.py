@@ -1,0 +1,475 @@
+"""Hard tasklets made soft, as values.
+
+Between two Python frames of a hard tasklet is C code.  Where that is known to
+do nothing more with the value that the upper frame is going to return than to
+hand it on, the lower frame is written as if it had made the call itself: what
+CPython does when the same instruction has been specialised.  The values on
+the lower frame's stack prove which C code it is.
+"""
+
+import dis
+import functools
+import inspect
+import sys
+import types
+
+from stackless import _core
+
+_POSITION_IS_CALL = sys.version_info >= (3, 13)
+_INIT = _core._init_function()
+_SEND = _core._send_function()
+_SEND_POSITION = _core._send_position()
+_EMPTY, _UNSURE = 1, 3  # marks
+_NULL = object()
+GENERATOR_FLAGS = (
+    inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
+)
+_ENDS = {
+    "RETURN_VALUE",
+    "RETURN_CONST",
+    "RAISE_VARARGS",
+    "RERAISE",
+    "JUMP_FORWARD",
+    "JUMP_BACKWARD",
+    "JUMP_BACKWARD_NO_INTERRUPT",
+    "JUMP_NO_INTERRUPT",
+}
+
+
+class HardError(RuntimeError):
+    """C code that is not known is between two frames.
+
+    code, offset: where the lower one has called it, in code units.
+    """
+
+    def __init__(self, code, offset, what="C code is running"):
+        self.code = code
+        self.offset = offset
+        super().__init__(what)
+
+
+class _Unsure:
+    """Something on a stack that may be released: only its address is known."""
+
+    def __init__(self, address):
+        self.address = address
+
+
+# --- how far a stack reaches -------------------------------------------------
+
+@functools.lru_cache(maxsize=256)
+def _depths(code):
+    """Items on the stack before each instruction, by its offset in bytes."""
+    instructions = list(dis.get_instructions(code))
+    index = {i.offset: n for n, i in enumerate(instructions)}
+    handlers = dis._parse_exception_table(code)
+    # Up to 3.12 what RETURN_GENERATOR leaves on the stack is not counted.
+    generator = code.co_flags & GENERATOR_FLAGS
+    start = 1 if sys.version_info < (3, 13) and generator else 0
+    depths = {}
+    todo = [(0, start)]
+    while todo:
+        _follow(todo, depths, instructions, index)
+        for handler in handlers:
+            if handler.target not in depths and any(
+                offset in depths
+                for offset in range(handler.start, handler.end, 2)
+            ):
+                depth = handler.depth + 1 + handler.lasti
+                todo.append((handler.target, depth))
+                break
+    return depths
+
+
+def _follow(todo, depths, instructions, index):
+    while todo:
+        offset, depth = todo.pop()
+        if offset in depths:
+            continue
+        depths[offset] = depth
+        n = index[offset]
+        i = instructions[n]
+        following = n + 1 < len(instructions) and instructions[n + 1].offset
+        arg = i.arg if i.opcode >= dis.HAVE_ARGUMENT else None
+        if sys.version_info < (3, 12) and i.opname in ("PRECALL", "CALL"):
+            # What PRECALL is said to pop goes with CALL.
+            popped = i.arg + 1 if i.opname == "CALL" else 0
+            todo.append((following, depth - popped))
+            continue
+        if i.opcode in dis.hasjrel or i.opcode in dis.hasjabs:
+            effect = dis.stack_effect(i.opcode, arg, jump=True)
+            todo.append((i.argval, depth + effect))
+        if i.opname not in _ENDS and following:
+            effect = dis.stack_effect(i.opcode, arg, jump=False)
+            todo.append((following, depth + effect))
+
+
+def extent_of(code, offset):
+    """(items on the stack, how many of them are unsure) in a call of C.
+
+    Up to CPython 3.13 frames do not know.  Those that the instruction takes
+    may be released already, by it or by what it has called.
+    """
+    offset, i = _instruction_at(code, offset)
+    count = _OPERANDS.get(i.opname) if i is not None else None
+    if count is None:
+        raise HardError(code, offset)
+    if i.opname in ("CALL", "CALL_KW"):
+        count += i.arg
+    elif i.opname == "CALL_FUNCTION_EX":
+        count += i.arg & 1
+    return _depths(code)[offset * 2], count
+
+
+@functools.lru_cache(maxsize=1024)
+def _resting_places(code):
+    """Where a frame can wait for a value: {offset: (depth, return offsets)}.
+
+    The offset is what the frame says; depth counts items on the stack while
+    it waits; where the value may lead to otherwise is a jump.
+    """
+    depths = _depths(code)
+    places = {}
+    instructions = list(_instructions(code).items())
+    for (offset, i), (following, _) in zip(instructions, instructions[1:]):
+        depth = depths.get(following * 2)
+        if not depth:
+            continue
+        length = following - offset
+        if _POSITION_IS_CALL:
+            place, straight = offset, length
+        else:
+            place, straight = following - 1, 0
+        offsets = {0, straight}
+        if i.opname in ("FOR_ITER", "SEND"):
+            offsets = {0, straight, straight + i.arg}
+        places[place] = depth - 1, offsets
+    return places
+
+
+def _variables(code):
+    return len({*code.co_varnames, *code.co_cellvars, *code.co_freevars})
+
+
+def check(frame, rests=False):
+    """ValueError if code could not go on from a frame of frozen data.
+
+    rests: it is of a generator that nobody runs.
+    """
+    function, _, offset, return_offset, _, slots = frame
+    code = function.__code__
+    if rests and _POSITION_IS_CALL:  # it is at what comes next
+        depth = _depths(code).get(offset * 2, 0) - 1
+        good = depth >= 0 and return_offset == 0
+        good = good and len(slots) == _variables(code) + depth
+    elif function in (_INIT, _SEND):
+        good = (offset, return_offset) == (
+            (0, int(_POSITION_IS_CALL)) if function is _INIT
+            else _SEND_POSITION
+        )
+    else:
+        depth, offsets = _resting_places(code).get(offset, (-1, ()))
+        good = return_offset in offsets
+        good = good and len(slots) == _variables(code) + depth
+    if not good:
+        raise ValueError(f"{code.co_qualname} cannot go on from there")
+
+
+# --- the instruction that a frame is at --------------------------------------
+
+@functools.lru_cache(maxsize=256)
+def _instructions(code):
+    return {i.offset // 2: i for i in dis.get_instructions(code)}
+
+
+def _caches(code, offset):
+    """Code units of caches behind an instruction."""
+    known = _instructions(code)
+    end = offset + 1
+    size = len(code.co_code) // 2
+    while end < size and end not in known:
+        end += 1
+    return end - offset - 1
+
+
+# Items that an instruction takes from the stack, but for counted arguments.
+_OPERANDS = {
+    "CALL": 2,
+    "CALL_KW": 3,
+    "CALL_FUNCTION_EX": 3,
+    "FOR_ITER": 1,
+    "SEND": 2,
+    "LOAD_ATTR": 1,
+    "BINARY_SUBSCR": 2,
+    "BEFORE_WITH": 1 if sys.version_info >= (3, 12) else 0,
+    "WITH_EXCEPT_START": 0,
+}
+
+
+def _instruction_at(code, offset):
+    """The instruction that makes the call, and its offset in code units."""
+    instruction = _instructions(code).get(offset)
+    if instruction is not None and instruction.opname == "PRECALL":
+        offset += 1 + _caches(code, offset)  # 3.11: some make the call
+        instruction = _instructions(code)[offset]
+    return offset, instruction
+
+
+class _Caller:
+    """A frame in the middle of a C function that has called another frame."""
+
+    def __init__(self, frame):
+        self.function, self.locals, offset, _, marks, slots = frame
+        self.code = self.function.__code__
+        self.offset, self.instruction = _instruction_at(self.code, offset)
+        if self.instruction is None:
+            self.refuse()
+        self.op = self.instruction.opname
+        self.marks = marks
+        self.slots = list(slots)
+        for n, mark in enumerate(marks):
+            if mark == _EMPTY:
+                self.slots[n] = _NULL
+            elif mark == _UNSURE:
+                self.slots[n] = _Unsure(slots[n])
+
+    def refuse(self):
+        raise HardError(self.code, self.offset)
+
+    def recognise(self, *candidates):
+        """Those of the unsure ones that are among objects that live."""
+        for n, slot in enumerate(self.slots):
+            if type(slot) is _Unsure:
+                for candidate in candidates:
+                    if id(candidate) == slot.address:
+                        self.slots[n] = candidate
+
+    def inlined(self, pops, extra=0):
+        """The frame as if its instruction had made an inlined call."""
+        caches = _caches(self.code, self.offset)
+        slots = self.slots[: len(self.slots) - pops]
+        if any(type(slot) is _Unsure for slot in slots):
+            self.refuse()
+        marks = bytearray(len(slots))
+        for n, slot in enumerate(slots):
+            if slot is _NULL:
+                marks[n] = _EMPTY
+            elif self.marks and self.marks[n] != _UNSURE:
+                marks[n] = self.marks[n]
+        marks = bytes(marks) if any(marks) else b""
+        values = tuple(None if slot is _NULL else slot for slot in slots)
+        if _POSITION_IS_CALL:
+            position = self.offset, caches + 1 + extra
+        else:
+            position = self.offset + caches, extra
+        return (self.function, self.locals, *position, marks, values)
+
+    def call(self):
+        """(callable, arguments) of a CALL, and how many slots they take."""
+        count = self.instruction.arg + (self.op == "CALL_KW")
+        first, second = self.slots[-count - 2 :][:2]
+        args = self.slots[len(self.slots) - count :]
+        if sys.version_info < (3, 13) and first is _NULL:
+            first, second = second, _NULL
+        if second is not _NULL:
+            args = [second, *args]
+        return first, args, count + 2
+
+
+def _init_frame(instance):
+    return (_INIT, None, 0, int(_POSITION_IS_CALL), b"\0\1", (instance, None))
+
+
+def _send_frame(generator):
+    gap = sys.version_info >= (3, 15)
+    marks = b"\1\0\1" if gap else b"\1\0"
+    slots = (None, generator, None) if gap else (None, generator)
+    return (_SEND, None, *_SEND_POSITION, marks, slots)
+
+
+def _first_argument(frame):
+    _, _, _, _, marks, slots = frame
+    if not slots or marks and marks[0] == _EMPTY:
+        return None
+    value = slots[0]
+    if type(value).__name__ == "cell":
+        value = value.cell_contents
+    return value
+
+
+def _code_of(function):
+    function = getattr(function, "__func__", function)
+    return getattr(function, "__code__", None)
+
+
+_SENDERS = [
+    kind.__dict__[name]
+    for kind, name in (
+        (types.GeneratorType, "send"),
+        (types.GeneratorType, "__next__"),
+        (types.CoroutineType, "send"),
+    )
+]
+
+
+def _special(kind, name):
+    """What a type defines under that name, if it is a function's code."""
+    for base in kind.__mro__:
+        if name in base.__dict__:
+            return _code_of(base.__dict__[name])
+    return None
+
+
+# --- one gap -----------------------------------------------------------------
+
+def bridge(lower, upper):
+    """Frames in place of `lower`, which C has let call `upper`.
+
+    lower: a frame; upper: a frame or a generator.  HardError if the C code
+    between them is not known.
+    """
+    caller = _Caller(lower)
+    if type(upper) is not tuple:
+        caller.recognise(upper, next, *_SENDERS)
+        return _bridge_generator(caller, upper)
+    code = upper[0].__code__
+    instance = _first_argument(upper)
+    caller.recognise(upper[0], instance, type(instance))
+    if caller.op in ("CALL", "CALL_KW"):
+        return _bridge_call(caller, upper, code)
+    if caller.op == "CALL_FUNCTION_EX":
+        return _bridge_call_ex(caller, code)
+    slots = caller.slots
+    if caller.op == "BEFORE_WITH" and code.co_name == "__enter__":
+        return _bridge_with(caller, code)
+    if caller.op == "WITH_EXCEPT_START":
+        return [caller.inlined(0)]
+    subscript = caller.op == "BINARY_SUBSCR" or (
+        caller.op == "BINARY_OP" and caller.instruction.argrepr == "[]"
+    )
+    if subscript and _special(type(slots[-2]), "__getitem__") is code:
+        return [caller.inlined(2)]
+    if caller.op == "LOAD_ATTR":
+        return _bridge_property(caller, code)
+    caller.refuse()
+
+
+def _bridge_generator(caller, generator):
+    if sys.version_info < (3, 12):
+        caller.refuse()
+    slots = caller.slots
+    gap = sys.version_info >= (3, 15)
+    if caller.op == "FOR_ITER" and slots[-2 if gap else -1] is generator:
+        return [caller.inlined(0, caller.instruction.arg)]
+    if caller.op == "SEND" and slots[-3 if gap else -2] is generator:
+        return [caller.inlined(1, caller.instruction.arg)]
+    if caller.op == "CALL":
+        function, args, size = caller.call()
+        mine = getattr(function, "__self__", None) is generator
+        runs = args == [generator] if function is next else (
+            any(function is sender for sender in _SENDERS)
+            and args[:1] == [generator]
+        ) or (
+            type(function) is types.BuiltinMethodType
+            and function.__name__ in ("send", "__next__") and mine
+        )
+        if runs:
+            return [caller.inlined(size), _send_frame(generator)]
+    caller.refuse()
+
+
+def _bridge_call(caller, upper, code):
+    function, _, size = caller.call()
+    if (
+        isinstance(function, type)
+        and type(function) is type
+        and function.__new__ is object.__new__
+        and _special(function, "__init__") is code
+    ):
+        instance = _first_argument(upper)
+        if not isinstance(instance, function):
+            caller.refuse()  # self is another object by now
+        return [caller.inlined(size), _init_frame(instance)]
+    if type(function) is functools.partial:
+        function = function.func
+    if _code_of(function) is code or (
+        code.co_name == "__call__"
+        and _special(type(function), "__call__") is code
+    ):
+        return [caller.inlined(size)]
+    caller.refuse()
+
+
+def _bridge_call_ex(caller, code):
+    if sys.version_info >= (3, 14):
+        size = 4
+    else:
+        size = 3 + (caller.instruction.arg & 1)
+    first, second = caller.slots[len(caller.slots) - size :][:2]
+    function = second if first is _NULL else first
+    if _code_of(function) is code:
+        return [caller.inlined(size)]
+    caller.refuse()
+
+
+def _bridge_with(caller, code):
+    if sys.version_info < (3, 12):
+        return [caller.inlined(0)]  # __exit__ is in place already
+    manager = caller.slots[-1]
+    if _special(type(manager), "__enter__") is not code:
+        caller.refuse()
+    leave = type(manager).__exit__.__get__(manager, type(manager))
+    caller.slots[-1] = leave
+    return [caller.inlined(0)]
+
+
+def _bridge_property(caller, code):
+    method = sys.version_info >= (3, 12) and caller.instruction.arg & 1
+    name = caller.instruction.argval
+    for base in type(caller.slots[-1]).__mro__:
+        found = base.__dict__.get(name)
+        if found is not None:
+            break
+    if method or type(found) is not property or (
+        _code_of(found.fget) is not code
+    ):
+        caller.refuse()
+    return [caller.inlined(1)]
+
+
+# --- all of them -------------------------------------------------------------
+
+def _see_that_there_is_one(frame, frames, n):
+    """A frame above the C code that frame number n has called."""
+    if n + 2 >= len(frames):
+        raise HardError(frame[0].__code__, frame[2])
+
+
+def soften(frames):
+    """(frames without gaps, states of the generators that have changed).
+
+    frames: as of _core._tasklet_state(): frames, generators, None for a gap.
+    The states are by id() of the generator.
+    """
+    soft = []
+    generators = {}
+    for n, frame in enumerate(frames):
+        if frame is None:
+            continue
+        gap = n + 1 < len(frames) and frames[n + 1] is None
+        if type(frame) is tuple:
+            if gap:
+                _see_that_there_is_one(frame, frames, n)
+                soft += bridge(frame, frames[n + 2])
+            else:
+                soft.append(frame)
+            continue
+        state = _core._generator_state(frame, extent_of)
+        between = []
+        if gap:
+            _see_that_there_is_one(state[0], frames, n)
+            lower, *between = bridge(state[0], frames[n + 2])
+            state = (lower, *state[1:])
+        generators[id(frame)] = state
+        soft += [frame, *between]
+    return tuple(soft), generators
