@@ -42,7 +42,14 @@ RETURN = {"STACKLESS_GATE": "return"}
 AGAIN = ["tests/semantics", "tests/unit", "tests/capi", "tests/tools"]
 HARD_TOO = [*AGAIN, "tests/stress", "tests/extensions", "tests/cli"]
 # What looks for crashes: on builds where all of it would take too long.
-DEEP = [*AGAIN, "tests/stress", "tests/attack"]
+DEEP = [
+    *AGAIN,
+    "tests/stress",
+    "tests/attack",
+    "tests/freezing/test_clone.py",
+    "tests/freezing/test_culprits.py",
+    "tests/freezing/test_frozen_tasklets.py",
+]
 # Small, but all of them: they run once for each of these, and in `make test`.
 BENCHMARKS = "tests/examples/test_examples.py::test_benchmarks_run"
 WITH_BENCHMARKS = ("3.13 soft", "3.15 soft")

@@ -21,7 +21,7 @@ import stress
 
 # In all, divided among the kinds of stress that this interpreter has.
 OPERATIONS = 100_000
-PROGRAMS = 720 // len(stress.NAMES) + 1
+PROGRAMS = 1000 // len(stress.NAMES) + 1
 
 pytestmark = pytest.mark.noleak
 

@@ -13,11 +13,6 @@ VERSION = sys.version_info[:2]
 pytestmark = pytest.mark.soft
 
 
-def broken(reason):
-    """What is known not to work yet."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 def started(function, *args):
     tasklet = spawn(function, *args)
     stackless.run()
@@ -156,15 +151,9 @@ ITERATORS = {
     "reversed values": lambda: reversed(dict(a=1, b=2, c=3, d=4).values()),
     "reversed items": lambda: reversed(dict(a=1, b=2, c=3, d=4).items()),
 }
-SHARED = {"reversed dict", "reversed values", "reversed items"}
 
 
-@pytest.mark.parametrize("name", [
-    pytest.param(
-        name, marks=[broken("it is shared")] if name in SHARED else []
-    )
-    for name in ITERATORS
-])
+@pytest.mark.parametrize("name", ITERATORS)
 def test_iterators_are_its_own(name):
     expected = list(ITERATORS[name]())
     log = []
@@ -330,7 +319,6 @@ def send(channel, value, log):
     log.append(channel.send(value))
 
 
-@broken("send() returns the value that was to be sent")
 def test_clone_of_a_sender():
     """It does not send: that is one message, which the original has."""
     channel, log = stackless.channel(), []
@@ -344,7 +332,6 @@ def test_clone_of_a_sender():
     assert log == [None, None] and channel.balance == 0
 
 
-@broken("ValueError: not the state of a tasklet")
 def test_clone_of_a_tasklet_without_a_frame():
     channel = stackless.channel()
     for function, *args in (
@@ -447,7 +434,6 @@ def test_hard_tasklets_are_refused():
     finish(tasklet)
 
 
-@broken("ValueError: not the state of a tasklet")
 def test_hard_tasklets_without_a_frame_are_refused():
     tasklet = started(list, map(stackless.schedule_remove, [None]))
     with pytest.raises(stackless.FreezeError):

@@ -14,11 +14,6 @@ VERSION = sys.version_info[:2]
 pytestmark = pytest.mark.soft
 
 
-def broken(reason):
-    """What is known not to work yet."""
-    return pytest.mark.xfail(strict=True, reason=reason)
-
-
 def started(function, *args):
     tasklet = spawn(function, *args)
     stackless.run()
@@ -200,7 +195,6 @@ def over_generator():
 
 
 @pytest.mark.skipif(VERSION < (3, 12), reason="a loop over one is C code")
-@broken("generators that a tasklet runs are not searched")
 def test_generator_that_is_run():
     error = refused(started(over_generator))
     assert where(error) == (
@@ -223,7 +217,6 @@ def test_tasklet_in_a_queue():
     assert stackless.check_freezable(channel) is None
 
 
-@broken("the first one in the queue is taken for it: it leads to the bad one")
 def test_the_second_one_in_a_queue():
     channel = stackless.channel()
     started(channel.receive)
@@ -290,7 +283,6 @@ def test_hard_tasklet_among_others():
     assert "sorted([2, 1], key=pausing_key)" in str(error)
 
 
-@broken("it is frozen, and cannot be thawed")
 def test_hard_tasklet_without_a_frame():
     tasklet = started(list, map(stackless.schedule_remove, [None]))
     assert "C" in str(refused(tasklet))
@@ -354,9 +346,6 @@ def generate_without_lock():
 
 
 @pytest.mark.skipif(VERSION < (3, 12), reason="a loop over one is C code")
-@pytest.mark.xfail(
-    VERSION == (3, 12), strict=True, reason="cannot go on from there"
-)
 def test_generator_that_another_tasklet_runs():
     """It can be frozen with that tasklet, and not alone."""
     made = []
@@ -436,7 +425,6 @@ def test_a_cycle_with_something_bad():
     assert (error.path, error.type) == ("[2]['bad']", "lock")
 
 
-@broken("what leads back to the whole is taken for the culprit")
 def test_a_cycle_that_is_not_the_culprit():
     whole = {}
     whole["back"] = [whole]

@@ -530,7 +530,7 @@ ORDINARY = {
     for each in PUBLIC.values()
     if each.owner in ("FreezeError", "ChangedCodeError")
 }
-ORDINARY |= {"Pickler.dump_plainly", "Pickler.reducer_override"}
+ORDINARY |= {"Pickler.reducer_override"}
 ORDINARY |= {"Unpickler.find_class"}
 
 

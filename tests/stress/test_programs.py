@@ -143,12 +143,6 @@ def test_operations_use_every_public_name():
     sys.version_info[:2] == (3, 15) and sys._jit.is_enabled(),
     reason="3.15's JIT crashes without memory (docs/cpython-bugs.md)",
 )
-@pytest.mark.parametrize("group", [
-    pytest.param("freezing", marks=pytest.mark.xfail(
-        sys.version_info[:2] not in ((3, 12), (3, 13)), strict=True,
-        reason="MemoryError becomes FreezeError; a generator is half thawed",
-    )),
-    "others",
-])
+@pytest.mark.parametrize("group", ["freezing", "others"])
 def test_no_memory(group):
     assert attack("nomem_program.py", f"--{group}").endswith("END 0\n")

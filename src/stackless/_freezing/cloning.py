@@ -21,6 +21,9 @@ _ITERATORS = {
     type(iter(range(1 << 70))),
     type(iter(set())),
     type(reversed([])),
+    type(reversed({})),
+    type(reversed({}.values())),
+    type(reversed({}.items())),
     type(iter(int, 1)),
     enumerate,
     filter,
@@ -48,7 +51,11 @@ class _Copier:
         if life == pickling._STARTED:
             frames = more[0]
             self.cells(frames)
-            more = (tuple(self.frame(f) for f in frames), *more[1:4], None, 0)
+            copies = tuple(map(self.frame, frames))
+            exc, value, kind, channel, sending = more[1:]
+            if channel is not None and sending:
+                value, kind = None, 0  # what it sends is the original's
+            more = copies, exc, value, kind, None, 0
         elif life == pickling._READY:
             (function, args, kwargs), *rest = more
             more = ((function, args, kwargs), *rest)

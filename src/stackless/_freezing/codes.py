@@ -582,10 +582,17 @@ _MAGIC = importlib.util.MAGIC_NUMBER[:2]  # of the minor version
 _values = weakref.WeakValueDictionary()  # the code of a value in use
 
 
+def _dumps(code):
+    try:
+        return marshal.dumps(code)
+    except ValueError:  # it may have had no memory
+        return marshal.dumps(code)
+
+
 def to_value(code):
     """The code itself as bytes, for any release of the minor version."""
     try:
-        return _MAGIC + marshal.dumps(code)
+        return _MAGIC + _dumps(code)
     except ValueError as error:
         raise pickle.PicklingError(
             f"{code.co_qualname}: its constants cannot be pickled"

@@ -14,9 +14,9 @@ from stackless._freezing.errors import FreezeError
 MAX_DEPTH = 30  # steps from a variable to the culprit
 
 
-def explain(error, value, pickler_type, **options):
+def explain(error, value, pickler_type, state_of, **options):
     """A FreezeError for what dump(value) has raised."""
-    search = _Search(pickler_type, options)
+    search = _Search(pickler_type, state_of, options)
     found = search.inside(value, "", 0) or _Found(value, error)
     frame = found.frame
     where = ""
@@ -60,34 +60,40 @@ def place_of(code, offset):
 
 
 class _Search:
-    def __init__(self, pickler_type, options):
+    def __init__(self, pickler_type, state_of, options):
         self.pickler_type = pickler_type
+        self.state_of = state_of
         self.options = options
         self.seen = []
+        self.generators = {}  # by id(): states of those that a tasklet runs
 
     def error_of(self, value):
         try:
-            self.pickler_type(io.BytesIO(), **self.options).dump_plainly(value)
+            self.pickler_type(io.BytesIO(), **self.options)._dump(value)
         except Exception as error:
             return error
         return None
 
     def inside(self, value, path, depth):
-        """The culprit in something that fails, or None if it was met."""
-        if any(value is other for other in self.seen) or depth > MAX_DEPTH:
+        """The culprit in something that fails; None if it is elsewhere."""
+        if depth > MAX_DEPTH:
             return None
         self.seen.append(value)
         error = self.error_of(value)
         if error is None:
             return None
+        elsewhere = id(value) in self.generators
         for frame, variable, step, part in self.parts(value):
+            if any(part is other for other in self.seen):
+                elsewhere = elsewhere or self.error_of(part) is not None
+                continue
             found = self.inside(part, path + step, depth + 1)
             if found is not None:
                 if frame is not None and found.frame is None:
                     found.frame, found.variable = frame, variable
                     found.path = found.path[len(path + step) :]
                 return found
-        return _Found(value, error, path)
+        return None if elsewhere else _Found(value, error, path)
 
     def parts(self, value):
         """(frame, variable, step of the path, part) of all of them."""
@@ -101,7 +107,7 @@ class _Search:
         elif hasattr(value, "gi_code") or hasattr(value, "cr_code") or (
             hasattr(value, "ag_code")
         ):
-            yield from self.frame_parts(_generator_frame(value))
+            yield from self.frame_parts(self.generator_frame(value))
         elif isinstance(value, types.FunctionType):
             for name, cell in zip(
                 value.__code__.co_freevars, value.__closure__ or ()
@@ -136,19 +142,26 @@ class _Search:
 
     def tasklet_parts(self, tasklet):
         try:
-            _, _, _, more = _core._tasklet_state(tasklet)
-        except RuntimeError:
+            (_, _, _, more), generators = self.state_of(tasklet)
+            self.generators |= generators
+        except (RuntimeError, FreezeError):
             return  # the error says it
         if type(more) is tuple and len(more) == 6:
             for frame in more[0]:
-                if type(frame) is tuple:
-                    yield from self.frame_parts(frame)
-                else:
-                    yield from self.frame_parts(_generator_frame(frame))
+                if type(frame) is not tuple:
+                    frame = generators[id(frame)][0]
+                yield from self.frame_parts(frame)
             yield None, None, ".tempval", more[2]
             yield None, None, "._channel", more[4]
         else:
             yield None, None, "", more
+
+    def generator_frame(self, generator):
+        known = self.generators.get(id(generator))
+        try:
+            return (known or _core._generator_state(generator))[0]
+        except ValueError:  # it is running
+            return None
 
     def frame_parts(self, frame):
         if frame is None:
@@ -161,13 +174,6 @@ class _Search:
         ):
             if not marks or not marks[index]:
                 yield place, name, "", part
-
-
-def _generator_frame(generator):
-    try:
-        return _core._generator_state(generator)[0]
-    except ValueError:
-        return None
 
 
 def text_at(code, offset):

@@ -46,20 +46,20 @@ class ChangedCodeError(ThawError):
     changed: list of their names, "module.qualname".
     """
 
-    message = "code has changed since it was frozen"
+    _message = "code has changed since it was frozen"
 
     def __init__(self, changed):
         self.changed = list(changed)
         super().__init__(self.changed)
 
     def __str__(self):
-        return f"{self.message}: {', '.join(self.changed)}"
+        return f"{self._message}: {', '.join(self.changed)}"
 
 
 class MissingCodeError(ChangedCodeError):
     """Functions that are no more."""
 
-    message = "code cannot be found any more"
+    _message = "code cannot be found any more"
 
 
 PUBLIC = (

@@ -35,7 +35,11 @@ _GENERATORS = {
     types.CoroutineType: ("cr_code", "cr_frame"),
     types.AsyncGeneratorType: ("ag_code", "ag_frame"),
 }
-_INTERNAL = {_core._init_function(): "init", _core._send_function(): "send"}
+_INTERNAL = {
+    _core._init_function(): "init",
+    _core._send_function(): "send",
+    _core._value_function(): "value",
+}
 
 
 class _Nothing:
@@ -255,6 +259,8 @@ def _closed(kind):
 
 
 def _view(mapping, kind):
+    if not isinstance(mapping, dict) or kind not in _KINDS:
+        raise ValueError(f"no view of a dict: {kind!r}")
     return getattr(mapping, kind)()
 
 
@@ -327,6 +333,10 @@ def state_of(tasklet):
             f"{place[0]} ({place[1]}:{place[2]}): {text}: {error}",
             place,
         ) from None
+    except ValueError as error:
+        raise FreezeError(
+            f"cannot freeze: tasklet {tasklet.name} has C state: {error}"
+        ) from None
     return (*head, life, (frames, *more[1:])), generators
 
 
@@ -390,16 +400,18 @@ class Pickler(pickle.Pickler):
         Raises FreezeError, whose attributes say what cannot be written.
         """
         try:
-            self.dump_plainly(value)
+            self._dump(value)
         except (FreezeError, MemoryError):
             raise
         except Exception as error:
             if type(self) is not Pickler:
                 raise FreezeError(f"cannot freeze: {error}") from error
             code = "value" if self.by_value else "reference"
-            raise culprit.explain(error, value, Pickler, code=code) from error
+            raise culprit.explain(
+                error, value, Pickler, state_of, code=code
+            ) from error
 
-    def dump_plainly(self, value):
+    def _dump(self, value):
         super().dump(value)
         for ident, generator in self._running.items():
             if ident not in self._run:
@@ -698,6 +710,7 @@ _RUNNING = {
     types.CoroutineType: "cr_running",
     types.AsyncGeneratorType: "ag_running",
 }
+_KINDS = ("keys", "values", "items")
 _DICT_ITERATORS = {
     type(iter({})): "keys",
     type(iter({}.values())): "values",

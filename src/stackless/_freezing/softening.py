@@ -18,6 +18,7 @@ from stackless import _core
 _POSITION_IS_CALL = sys.version_info >= (3, 13)
 _INIT = _core._init_function()
 _SEND = _core._send_function()
+_VALUE = _core._value_function()
 _SEND_POSITION = _core._send_position()
 _EMPTY, _UNSURE = 1, 3  # marks
 _NULL = object()
@@ -162,10 +163,10 @@ def check(frame, rests=False):
         depth = _depths(code).get(offset * 2, 0) - 1
         good = depth >= 0 and return_offset == 0
         good = good and len(slots) == _variables(code) + depth
-    elif function in (_INIT, _SEND):
+    elif function in (_INIT, _SEND, _VALUE):
         good = (offset, return_offset) == (
-            (0, int(_POSITION_IS_CALL)) if function is _INIT
-            else _SEND_POSITION
+            _SEND_POSITION if function is _SEND
+            else (0, int(_POSITION_IS_CALL))
         )
     else:
         depth, offsets = _resting_places(code).get(offset, (-1, ()))

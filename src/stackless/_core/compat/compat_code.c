@@ -614,6 +614,15 @@ slp_resumer_new(PyObject *reraise)
 }
 
 PyObject *
+slp_value_function_new(void)
+{
+    code_buffer b = {0};
+    emit(&b, NOP, 0, 0);
+    emit(&b, RETURN_VALUE, 0, 0);
+    return new_internal("value", &b, PyTuple_Pack(1, Py_None), 0, 0, 1, NULL);
+}
+
+PyObject *
 slp_init_function_new(PyObject *check)
 {
     code_buffer b = {0};

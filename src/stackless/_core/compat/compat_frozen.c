@@ -7,6 +7,7 @@
 #include "compat.h"
 
 #include "frameobject.h"
+#include "internal/pycore_gc.h"
 
 /* UNSURE: what an instruction in progress has on the stack, as an address. */
 enum {
@@ -105,6 +106,13 @@ init_state(slp_frame *f, PyObject *init)
     return Py_BuildValue("(OOiiy#(OO))", init, Py_None, 0,
                          SLP_POSITION_IS_CALL, marks,
                          (Py_ssize_t)sizeof(marks), self, Py_None);
+}
+
+PyObject *
+slp_value_state(PyObject *function)
+{
+    return Py_BuildValue("(OOiiy#())", function, Py_None, 0,
+                         SLP_POSITION_IS_CALL, "", (Py_ssize_t)0);
 }
 
 int
@@ -424,6 +432,11 @@ slp_generator_set_state(PyObject *op, PyObject *state)
         gen->gi_exc_state.exc_value = Py_NewRef(exc);
     }
     gen->gi_frame_state = (int8_t)frame_state_number;
+    if (frame_state_number == FRAME_EXECUTING) {
+        /* Not yet; and it is not to be closed if that never comes. */
+        gen->gi_frame_state = FRAME_SUSPENDED;
+        _PyGC_SET_FINALIZED(op);
+    }
     Py_DECREF(old);
     return 0;
 }
@@ -438,11 +451,13 @@ slp_generator_link(PyObject *op, slp_frame *below, _PyErr_StackItem **exc_info)
     for (int i = depth - 1; i >= 0 && i >= depth - 2; i--) {
         held = held || slp_slot_peek(below->localsplus[i]) == op;
     }
-    if (!held || !slp_is_generator(op)
-        || gen->gi_frame_state != FRAME_EXECUTING || f->previous != NULL) {
+    if (!held || !slp_is_generator(op) || f->previous != NULL
+        || gen->gi_frame_state != FRAME_SUSPENDED || !_PyGC_FINALIZED(op)) {
         PyErr_SetString(PyExc_ValueError, "a generator that nothing runs");
         return NULL;
     }
+    gen->gi_frame_state = FRAME_EXECUTING;
+    slp_gc_unfinalize(op);
     f->previous = below;
     gen->gi_exc_state.previous_item = *exc_info;
     *exc_info = &gen->gi_exc_state;

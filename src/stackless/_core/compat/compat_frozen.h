@@ -34,6 +34,10 @@ SLP_INTERNAL void slp_frame_build(PyThreadState *ts, slp_frame *f,
 /* What slp_frame_state() calls init: a function whose frame awaits the value of an
    __init__ and returns check(self, value). */
 SLP_INTERNAL PyObject *slp_init_function_new(PyObject *check);
+/* A function whose frame returns what it gets; where it stands meanwhile is as for
+   that one: at its first instruction. */
+SLP_INTERNAL PyObject *slp_value_function_new(void);
+SLP_INTERNAL PyObject *slp_value_state(PyObject *function);
 /* A function whose frame runs a generator, which is on its stack, as a call of its
    send() does: it returns what that yields, and when it has returned calls
    finish(value).  *offset: where it stands meanwhile. */

@@ -128,6 +128,7 @@ find_state(void)
     DO((s)->resumer);                                                         \
     DO((s)->init_function);                                                   \
     DO((s)->send_function);                                                   \
+    DO((s)->value_function);                                                  \
     DO((s)->sleep);                                                           \
     DO((s)->points);                                                          \
     DO((s)->channel_callback);                                                \

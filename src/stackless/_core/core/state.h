@@ -24,7 +24,8 @@ struct slp_state {
 
     PyObject *resume_op, *reraise; /* second half of every point */
     PyObject *dispatcher, *resume_gate, *spread, *resumer;
-    PyObject *init_function, *send_function; /* see compat_frozen.h */
+    /* See compat_frozen.h. */
+    PyObject *init_function, *send_function, *value_function;
     int send_offset, send_return_offset;
     PyObject *points; /* list: they may not go while they are called */
 

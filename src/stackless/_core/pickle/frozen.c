@@ -120,7 +120,16 @@ append_frames(slp_state *s, slp_frame *f, slp_frame *end, PyObject *frames,
         }
         by_c = by_c || slp_frame_is_entry(f);
     }
-    return 0;
+    if (PyList_GET_SIZE(frames) > 0) {
+        return 0;
+    }
+    if (by_c) {
+        PyErr_SetString(PyExc_ValueError,
+                        "C code is running that no Python code has called");
+        return -1;
+    }
+    /* Its function is one of ours. */
+    return append_new(frames, slp_value_state(s->value_function));
 }
 
 /* The first one first. */
@@ -556,6 +565,12 @@ send_function(PyObject *module, PyObject *Py_UNUSED(args))
 }
 
 static PyObject *
+value_function(PyObject *module, PyObject *Py_UNUSED(args))
+{
+    return Py_NewRef(state_of(module)->value_function);
+}
+
+static PyObject *
 send_position(PyObject *module, PyObject *Py_UNUSED(args))
 {
     slp_state *s = state_of(module);
@@ -575,6 +590,7 @@ PyMethodDef slp_frozen_methods[] = {
     {"_frame", frame, METH_VARARGS, frame_doc},
     {"_init_function", init_function, METH_NOARGS, NULL},
     {"_send_function", send_function, METH_NOARGS, NULL},
+    {"_value_function", value_function, METH_NOARGS, NULL},
     {"_send_position", send_position, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
@@ -590,5 +606,6 @@ slp_frozen_setup(slp_state *s)
                                                       &s->send_return_offset)
                               : NULL;
     Py_XDECREF(finish);
-    return s->init_function && s->send_function ? 0 : -1;
+    s->value_function = slp_value_function_new();
+    return s->init_function && s->send_function && s->value_function ? 0 : -1;
 }
