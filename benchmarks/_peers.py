@@ -14,7 +14,7 @@ BINARY = HERE.parent / "build" / "bench" / "peer-go"
 
 # The columns of the table.  'call' is an empty Python function.
 COLUMNS = ("stackless", "call", "generator", "greenlet", "gevent", "eventlet",
-           "asyncio", "uvloop", "thread", "go")
+           "asyncio", "uvloop", "thread", "pickle", "go")
 PACKAGES = ("greenlet", "gevent", "eventlet", "uvloop")
 # They do not share a process with the others.
 APART = {"eventlet", "uvloop"}

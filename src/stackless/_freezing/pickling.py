@@ -283,17 +283,10 @@ class _Frame:
 def _found_by_name(function):
     """Whether pickle can write it by name."""
     value = sys.modules.get(function.__module__)
-    if value is None or function.__module__ == "__main__" and (
-        "__main__" not in sys.modules
-    ):
-        return False
     for part in function.__qualname__.split("."):
-        if isinstance(value, type):
-            value = value.__dict__.get(part)
-        elif isinstance(value, types.ModuleType):
-            value = value.__dict__.get(part)
-        else:
+        if not isinstance(value, (type, types.ModuleType)):
             return False
+        value = value.__dict__.get(part)
     return value is function
 
 
@@ -393,6 +386,7 @@ class Pickler(pickle.Pickler):
         self._frames = {}
         self._places = {}
         self._softened = {}  # by id(): states of generators
+        self._homes = {}  # by id() of code: its function's module
 
     def dump(self, value):
         """dump(value) -- write a pickle of it to the file.
@@ -459,6 +453,7 @@ class Pickler(pickle.Pickler):
         return self._whole_function(function)
 
     def _whole_function(self, function):
+        self._homes[id(function.__code__)] = function.__module__
         if sys.version_info >= (3, 14):
             annotations = function.__annotate__
         else:
@@ -490,7 +485,7 @@ class Pickler(pickle.Pickler):
 
     def _code(self, code):
         if not self.by_value:
-            module = self._module_of(code)
+            module = self._homes.get(id(code)) or self._module_of(code)
             reference = module and codes.reference(code, module)
             if reference is not None:
                 return _code, (reference, codes.digest(code))

@@ -19,6 +19,7 @@ _POSITION_IS_CALL = sys.version_info >= (3, 13)
 _INIT = _core._init_function()
 _SEND = _core._send_function()
 _VALUE = _core._value_function()
+_INTERNAL = {_INIT, _SEND, _VALUE}
 _SEND_POSITION = _core._send_position()
 _EMPTY, _UNSURE = 1, 3  # marks
 _NULL = object()
@@ -122,14 +123,19 @@ def extent_of(code, offset):
     return _depths(code)[offset * 2], count
 
 
+def _variables(code):
+    return len({*code.co_varnames, *code.co_cellvars, *code.co_freevars})
+
+
 @functools.lru_cache(maxsize=1024)
 def _resting_places(code):
-    """Where a frame can wait for a value: {offset: (depth, return offsets)}.
+    """Where a frame can wait for a value: {offset: (slots, return offsets)}.
 
-    The offset is what the frame says; depth counts items on the stack while
-    it waits; where the value may lead to otherwise is a jump.
+    The offset is what the frame says; slots are those in use while it waits;
+    where the value may lead to otherwise is a jump.
     """
     depths = _depths(code)
+    variables = _variables(code)
     places = {}
     instructions = list(_instructions(code).items())
     for (offset, i), (following, _) in zip(instructions, instructions[1:]):
@@ -144,12 +150,8 @@ def _resting_places(code):
         offsets = {0, straight}
         if i.opname in ("FOR_ITER", "SEND"):
             offsets = {0, straight, straight + i.arg}
-        places[place] = depth - 1, offsets
+        places[place] = variables + depth - 1, offsets
     return places
-
-
-def _variables(code):
-    return len({*code.co_varnames, *code.co_cellvars, *code.co_freevars})
 
 
 def check(frame, rests=False):
@@ -163,15 +165,14 @@ def check(frame, rests=False):
         depth = _depths(code).get(offset * 2, 0) - 1
         good = depth >= 0 and return_offset == 0
         good = good and len(slots) == _variables(code) + depth
-    elif function in (_INIT, _SEND, _VALUE):
+    elif function in _INTERNAL:
         good = (offset, return_offset) == (
             _SEND_POSITION if function is _SEND
             else (0, int(_POSITION_IS_CALL))
         )
     else:
-        depth, offsets = _resting_places(code).get(offset, (-1, ()))
-        good = return_offset in offsets
-        good = good and len(slots) == _variables(code) + depth
+        size, offsets = _resting_places(code).get(offset, (-1, ()))
+        good = len(slots) == size and return_offset in offsets
     if not good:
         raise ValueError(f"{code.co_qualname} cannot go on from there")
 
@@ -452,6 +453,8 @@ def soften(frames):
     frames: as of _core._tasklet_state(): frames, generators, None for a gap.
     The states are by id() of the generator.
     """
+    if all(type(frame) is tuple for frame in frames):
+        return frames, {}
     soft = []
     generators = {}
     for n, frame in enumerate(frames):

@@ -382,6 +382,26 @@ set_flags(PyGenObject *gen, int flags)
     }
 }
 
+/* A generator that waits for another one has that on its stack. */
+static bool
+is_good_number(int frame_state_number, const frame_state *s)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    if (frame_state_number == FRAME_SUSPENDED_YIELD_FROM
+        && PyTuple_GET_SIZE(s->slots) <= code_of(s)->co_nlocalsplus) {
+        return false;
+    }
+#endif
+#if PY_VERSION_HEX >= 0x030F0000
+    if (frame_state_number == FRAME_SUSPENDED_YIELD_FROM_LOCKED) {
+        return false;
+    }
+#endif
+    (void)s;
+    return frame_state_number >= FRAME_CREATED
+           && frame_state_number <= FRAME_EXECUTING;
+}
+
 int
 slp_generator_set_state(PyObject *op, PyObject *state)
 {
@@ -403,8 +423,7 @@ slp_generator_set_state(PyObject *op, PyObject *state)
     slp_frame *f = FRAME_OF(gen);
     if (frame != Py_None
         && (slp_frame_function(f) != s.function
-            || frame_state_number < FRAME_CREATED
-            || frame_state_number > FRAME_EXECUTING)) {
+            || !is_good_number(frame_state_number, &s))) {
         return bad_state("this generator");
     }
     Py_XSETREF(gen->gi_name, Py_NewRef(name));

@@ -12,12 +12,6 @@
 #include "../core/dispatch.h"
 #include "../wait/channel.h"
 
-static slp_state *
-state_of(PyObject *module)
-{
-    return slp_state_of(module);
-}
-
 static slp_task *
 tasklet_arg(slp_state *s, PyObject *op)
 {
@@ -171,9 +165,8 @@ started_state(slp_state *s, slp_task *t, PyObject *extent_of)
     if (frames == NULL) {
         return NULL;
     }
-    PyObject *none = Py_None;
-    return Py_BuildValue("(NOOiOi)", frames, exc ? exc : none,
-                         t->tempval ? t->tempval : none,
+    return Py_BuildValue("(NOOiOi)", frames, exc ? exc : Py_None,
+                         t->tempval ? t->tempval : Py_None,
                          (t->bombed ? 1 : 0) | (t->tempval ? 2 : 0),
                          channel_of(t), (int)t->sending);
 }
@@ -188,18 +181,19 @@ ready_state(slp_task *t)
                  : NULL;
 }
 
-PyDoc_STRVAR(tasklet_state_doc,
-             "_tasklet_state(tasklet, extent_of=None, /)\n--\n\n"
-             "(name or None, flags, life, what else that takes). RuntimeError "
-             "if it has none. A hard\ntasklet has none either unless "
-             "extent_of(code, offset) tells how far a stack\nreaches, and how "
-             "many of its items are unsure: then "
-             "None stands among its frames for C code between two.");
+PyDoc_STRVAR(
+    tasklet_state_doc,
+    "_tasklet_state(tasklet, extent_of=None, /)\n--\n\n"
+    "(name or None, flags, life, what else that takes). RuntimeError "
+    "if it has none. A hard\ntasklet has none either unless "
+    "extent_of(code, offset) tells how far a stack reaches, and how "
+    "many of its items\nare unsure: then None stands among its frames "
+    "for C code between two.");
 
 static PyObject *
 tasklet_state(PyObject *module, PyObject *args)
 {
-    slp_state *s = state_of(module);
+    slp_state *s = slp_state_of(module);
     PyObject *op, *extent_of = NULL;
     if (!PyArg_ParseTuple(args, "O|O:_tasklet_state", &op, &extent_of)) {
         return NULL;
@@ -350,7 +344,7 @@ PyDoc_STRVAR(set_tasklet_state_doc,
 static PyObject *
 set_tasklet_state(PyObject *module, PyObject *args)
 {
-    slp_state *s = state_of(module);
+    slp_state *s = slp_state_of(module);
     slp_thread *st = slp_thread_get();
     PyObject *op, *more;
     if (st == NULL
@@ -380,7 +374,7 @@ PyDoc_STRVAR(set_bomb_doc,
 static PyObject *
 forget_origin(PyObject *module, PyObject *op)
 {
-    slp_task *t = tasklet_arg(state_of(module), op);
+    slp_task *t = tasklet_arg(slp_state_of(module), op);
     if (t == NULL) {
         return NULL;
     }
@@ -395,7 +389,7 @@ set_bomb(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:_set_bomb", &op, &exc)) {
         return NULL;
     }
-    slp_task *t = tasklet_arg(state_of(module), op);
+    slp_task *t = tasklet_arg(slp_state_of(module), op);
     if (t == NULL) {
         return NULL;
     }
@@ -419,7 +413,7 @@ PyDoc_STRVAR(join_doc,
 static PyObject *
 join(PyObject *module, PyObject *args)
 {
-    slp_state *s = state_of(module);
+    slp_state *s = slp_state_of(module);
     PyObject *op, *where, *other;
     int sending;
     if (!PyArg_ParseTuple(args, "OO!pO:_join", &op, s->channel_type, &where,
@@ -479,7 +473,7 @@ generator_state(PyObject *module, PyObject *args)
     if (f != NULL && extent_of_frame(f, extent_of, &e) < 0) {
         return NULL;
     }
-    return slp_generator_state(gen, e, state_of(module)->init_function);
+    return slp_generator_state(gen, e, slp_state_of(module)->init_function);
 }
 
 PyDoc_STRVAR(set_generator_state_doc,
@@ -555,25 +549,25 @@ static PyMethodDef send_result_def = {"_send_result", send_result, METH_O,
 static PyObject *
 init_function(PyObject *module, PyObject *Py_UNUSED(args))
 {
-    return Py_NewRef(state_of(module)->init_function);
+    return Py_NewRef(slp_state_of(module)->init_function);
 }
 
 static PyObject *
 send_function(PyObject *module, PyObject *Py_UNUSED(args))
 {
-    return Py_NewRef(state_of(module)->send_function);
+    return Py_NewRef(slp_state_of(module)->send_function);
 }
 
 static PyObject *
 value_function(PyObject *module, PyObject *Py_UNUSED(args))
 {
-    return Py_NewRef(state_of(module)->value_function);
+    return Py_NewRef(slp_state_of(module)->value_function);
 }
 
 static PyObject *
 send_position(PyObject *module, PyObject *Py_UNUSED(args))
 {
-    slp_state *s = state_of(module);
+    slp_state *s = slp_state_of(module);
     return Py_BuildValue("(ii)", s->send_offset, s->send_return_offset);
 }
 
