@@ -452,9 +452,7 @@ slp_generator_set_state(PyObject *op, PyObject *state)
     }
     gen->gi_frame_state = (int8_t)frame_state_number;
     if (frame_state_number == FRAME_EXECUTING) {
-        /* Not yet; and it is not to be closed if that never comes. */
-        gen->gi_frame_state = FRAME_SUSPENDED;
-        _PyGC_SET_FINALIZED(op);
+        _PyGC_SET_FINALIZED(op); /* not to be closed if nothing ever runs it */
     }
     Py_DECREF(old);
     return 0;
@@ -471,11 +469,10 @@ slp_generator_link(PyObject *op, slp_frame *below, _PyErr_StackItem **exc_info)
         held = held || slp_slot_peek(below->localsplus[i]) == op;
     }
     if (!held || !slp_is_generator(op) || f->previous != NULL
-        || gen->gi_frame_state != FRAME_SUSPENDED || !_PyGC_FINALIZED(op)) {
+        || gen->gi_frame_state != FRAME_EXECUTING || !_PyGC_FINALIZED(op)) {
         PyErr_SetString(PyExc_ValueError, "a generator that nothing runs");
         return NULL;
     }
-    gen->gi_frame_state = FRAME_EXECUTING;
     slp_gc_unfinalize(op);
     f->previous = below;
     gen->gi_exc_state.previous_item = *exc_info;
