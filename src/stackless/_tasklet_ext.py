@@ -17,9 +17,47 @@ def clone(self, /):
     return cloning.clone(self)
 
 
+def __copy__(self, /):
+    """__copy__() -- for copy.copy(): clone()."""
+    return self.clone()
+
+
+def __deepcopy__(self, memo, /):
+    """__deepcopy__(memo) -- for copy.deepcopy(): as if frozen and thawed.
+
+    What it shares with other objects that are copied is not shared by the
+    copies.  Raises FreezeError.
+    """
+    from stackless._freezing import plain
+
+    return plain.deep_copy(self, memo)
+
+
+def __reduce__(self, /):
+    """__reduce__() -- for pickle; see __reduce_ex__()."""
+    from stackless._freezing import plain
+
+    return plain.reduce(self)
+
+
+def __reduce_ex__(self, protocol, /):
+    """__reduce_ex__(protocol) -- for pickle: a suspended tasklet as its parts.
+
+    Works as far as pickle does: it knows no cells, generators, modules or
+    nested functions but those that a frame refers to directly.  freeze() and
+    Pickler know them everywhere.  Raises FreezeError, TypeError for no int.
+    """
+    from stackless._freezing import plain
+
+    return plain.reduce(self, protocol)
+
+
+METHODS = (clone, __copy__, __deepcopy__, __reduce__, __reduce_ex__)
+
+
 def install(tasklet):
     """Make the functions above methods of the type 'tasklet'."""
-    for function in (clone,):
+    for function in METHODS:
         function.__module__ = tasklet.__module__
         function.__qualname__ = f"{tasklet.__qualname__}.{function.__name__}"
         setattr(tasklet, function.__name__, function)

@@ -5,6 +5,7 @@ fills caches.  Forced hard, suspended tasklets are refused.
 """
 
 import io
+import pickle
 
 import stackless
 
@@ -300,6 +301,29 @@ def pickle_there_and_back(value):
     unpickler = stackless.Unpickler(file)
     unpickler.find_class("builtins", "len")
     unpickler.load()
+
+
+def copied(tasklet):
+    channel = stackless.channel()
+    tried(tasklet.__copy__)
+    tried(tasklet.__deepcopy__, {})
+    tried(tasklet.__reduce__)
+    tried(tasklet.__reduce_ex__, 4)
+    channel.__deepcopy__({})
+    channel.__reduce__()
+    channel.__reduce_ex__(4)
+    pickle.loads(pickle.dumps(channel))
+    try:
+        channel.__copy__()
+    except TypeError:
+        pass
+
+
+@operation
+def copy_and_pickle():
+    again = repeated(copied, started(work, stackless.channel()))
+    yield
+    again()
 
 
 @operation

@@ -1,8 +1,6 @@
 """Attributes and functions that tell and set, and what is refused."""
 
-import copy
 import io
-import pickle
 import threading
 import types
 
@@ -192,21 +190,6 @@ def type_errors():
         with raises_type_error:
             function(*args)
 
-
-@operation
-def no_pickles():
-    tasklet = started(pause)
-    channel = stackless.channel()
-    yield
-    for each in (tasklet, channel):
-        with raises_type_error:
-            pickle.dumps(each)
-        with raises_type_error:
-            copy.copy(each)
-        with raises_type_error:
-            each.__reduce__()
-        with raises_type_error:
-            each.__reduce_ex__(2)
 
 
 @operation

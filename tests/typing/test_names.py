@@ -104,8 +104,8 @@ def test_the_module_can_be_copied():
 
 
 @pytest.mark.parametrize("type_name, names", [
-    ("channel", ["__iter__", "send_sequence"]),
-    ("tasklet", ["clone"]),
+    ("channel", ["__iter__", "send_sequence", "__deepcopy__"]),
+    ("tasklet", ["clone", "__copy__", "__deepcopy__", "__reduce__"]),
 ])
 def test_methods_written_in_python_look_like_the_others(type_name, names):
     for name in names:

@@ -74,6 +74,13 @@ def _internal(name):
     return next(f for f, known in _INTERNAL.items() if known == name)
 
 
+def _by_name(module, qualname):
+    value = importlib.import_module(module)
+    for part in qualname.split("."):
+        value = getattr(value, part)
+    return value
+
+
 def _code(reference, digest):
     return codes.find(reference, digest)
 
@@ -358,27 +365,12 @@ def reduce_dict_iterator(iterator):
     return _iterate, (mapping, kind, len(mapping) - left)
 
 
-class Pickler(pickle.Pickler):
-    """Pickler(file, protocol=None, *, code="reference")
+class Reducers:
+    """What each part is made of: reducer_override() gives what __reduce__()
+    would, and this remembers what parts have in common."""
 
-    A pickle.Pickler that also writes suspended tasklets, channels, frames as
-    parts of those, generators, coroutines, functions of any kind, cells,
-    modules, and exceptions with their tracebacks.
-
-    file: a binary file open for writing.  protocol: as for pickle, 5 if None.
-    code: "reference": functions and code objects by where they are found
-    again; "value": what the frames need goes along, whole.
-
-    dump() raises FreezeError for what cannot be written.
-    """
-
-    def __init__(self, file, protocol=None, *, code="reference"):
-        if code not in ("reference", "value"):
-            raise ValueError(
-                f"code must be 'reference' or 'value', not {code!r}"
-            )
-        super().__init__(file, PROTOCOL if protocol is None else protocol)
-        self.by_value = code == "value"
+    def __init__(self, by_value=False):
+        self.by_value = by_value
         self._running = {}  # generators that a tasklet has to run
         self._run = set()  # by id(), those that one does
         self._kept = []  # what must not be freed: pickle remembers ids
@@ -388,25 +380,15 @@ class Pickler(pickle.Pickler):
         self._softened = {}  # by id(): states of generators
         self._homes = {}  # by id() of code: its function's module
 
-    def dump(self, value):
-        """dump(value) -- write a pickle of it to the file.
+    def handles(self, value):
+        """Whether pickle cannot write it, but this can."""
+        kind = type(value)
+        if kind in self._reducers:
+            return not isinstance(value, (_core.tasklet, _core.channel))
+        return isinstance(value, BaseException)
 
-        Raises FreezeError, whose attributes say what cannot be written.
-        """
-        try:
-            self._dump(value)
-        except (FreezeError, MemoryError):
-            raise
-        except Exception as error:
-            if type(self) is not Pickler:
-                raise FreezeError(f"cannot freeze: {error}") from error
-            code = "value" if self.by_value else "reference"
-            raise culprit.explain(
-                error, value, Pickler, state_of, code=code
-            ) from error
-
-    def _dump(self, value):
-        super().dump(value)
+    def _see_that_all_run(self):
+        """Generators that are running, by tasklets that were written."""
         for ident, generator in self._running.items():
             if ident not in self._run:
                 raise ValueError(
@@ -658,7 +640,7 @@ class Pickler(pickle.Pickler):
                 traceback.tb_lineno,
             ))
             traceback = traceback.tb_next
-        return _traceback, (entries,)
+        return _traceback, (tuple(entries),)
 
     # Files in memory, iterators, views.
 
@@ -700,6 +682,52 @@ class Pickler(pickle.Pickler):
     }
 
 
+class Pickler(Reducers, pickle.Pickler):
+    """Pickler(file, protocol=None, *, code="reference")
+
+    A pickle.Pickler that also writes suspended tasklets, channels, frames as
+    parts of those, generators, coroutines, functions of any kind, cells,
+    modules, and exceptions with their tracebacks.
+
+    file: a binary file open for writing.  protocol: as for pickle, 5 if None.
+    code: "reference": functions and code objects by where they are found
+    again; "value": what the frames need goes along, whole.
+
+    dump() raises FreezeError for what cannot be written.
+    """
+
+    def __init__(self, file, protocol=None, *, code="reference"):
+        if code not in ("reference", "value"):
+            raise ValueError(
+                f"code must be 'reference' or 'value', not {code!r}"
+            )
+        if protocol is None:
+            protocol = PROTOCOL
+        pickle.Pickler.__init__(self, file, protocol)
+        Reducers.__init__(self, code == "value")
+
+    def dump(self, value):
+        """dump(value) -- write a pickle of it to the file.
+
+        Raises FreezeError, whose attributes say what cannot be written.
+        """
+        try:
+            self._dump(value)
+        except (FreezeError, MemoryError):
+            raise
+        except Exception as error:
+            if type(self) is not Pickler:
+                raise FreezeError(f"cannot freeze: {error}") from error
+            code = "value" if self.by_value else "reference"
+            raise culprit.explain(
+                error, value, Pickler, state_of, code=code
+            ) from error
+
+    def _dump(self, value):
+        pickle.Pickler.dump(self, value)
+        self._see_that_all_run()
+
+
 _RUNNING = {
     types.GeneratorType: "gi_running",
     types.CoroutineType: "cr_running",
@@ -716,9 +744,9 @@ _DICT_VIEWS = {
     type({}.values()): "values",
     type({}.items()): "items",
 }
-Pickler._reducers |= dict.fromkeys(_GENERATORS, Pickler._generator)
-Pickler._reducers |= dict.fromkeys(_DICT_ITERATORS, Pickler._dict_iterator)
-Pickler._reducers |= dict.fromkeys(_DICT_VIEWS, Pickler._dict_view)
+Reducers._reducers |= dict.fromkeys(_GENERATORS, Reducers._generator)
+Reducers._reducers |= dict.fromkeys(_DICT_ITERATORS, Reducers._dict_iterator)
+Reducers._reducers |= dict.fromkeys(_DICT_VIEWS, Reducers._dict_view)
 
 
 class Unpickler(pickle.Unpickler):
@@ -764,6 +792,7 @@ _ASKED = {
     "_globals": lambda name: (name, "__dict__"),
     "_code": lambda reference, _: reference[1:3],
     "_code_by_value": lambda _: (__name__, "_code_by_value"),
+    "_by_name": lambda module, qualname: (module, qualname),
 }
 _OWN = {
     *_ASKED,

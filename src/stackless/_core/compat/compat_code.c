@@ -648,20 +648,21 @@ slp_send_function_new(PyObject *finish, int *offset, int *return_offset)
     emit_end_ask(&b);
     emit(&b, RETURN_VALUE, 0, 0);
     aim(&b, place);
-    /* The generator (if it is still there) and what it has returned. */
-    emit_end_ask(&b);
-    emit(&b, STORE_FAST, 0, 0);
+#if HAS_END_SEND
+    emit(&b, END_SEND, 0, 0);
+#endif
+    emit(&b, STORE_FAST, 0, 0); /* what it has returned */
     emit_call_prologue(&b);
     emit(&b, LOAD_CONST, 1, 0);
     emit_call_self(&b);
     emit(&b, LOAD_FAST, 0, 0);
     emit_call(&b, 1);
     emit(&b, RETURN_VALUE, 0, 0);
-    int jump = b.failed ? 0 : b.bytes[place + 1];
+    int jump = b.failed ? 0 : b.bytes[place + 1]; /* of SEND */
     *offset = place / 2 + (SLP_POSITION_IS_CALL ? 0 : SEND_CACHES);
     *return_offset = jump + (SLP_POSITION_IS_CALL ? 1 + SEND_CACHES : 0);
-    return new_internal("send", &b, PyTuple_Pack(2, Py_None, finish), 1, 0, 4,
-                        NULL);
+    return new_internal("generator", &b, PyTuple_Pack(2, Py_None, finish), 1,
+                        0, 4, NULL);
 }
 
 slp_frame *
@@ -951,7 +952,6 @@ slp_callable_for(PyObject *func, PyObject *kwargs, PyObject **args,
 
 #if PY_VERSION_HEX >= 0x030C0000
 
-/* The parts of what spread_call() made, as a tuple; borrowed pieces. */
 static PyObject *
 spread_parts(PyObject *Py_UNUSED(call), PyObject *args)
 {
@@ -968,14 +968,13 @@ spread_parts(PyObject *call, PyObject *Py_UNUSED(none))
     Py_ssize_t n = PyTuple_GET_SIZE(consts), k = PyTuple_GET_SIZE(names);
     PyObject *args = PyTuple_GetSlice(consts, 3, n - k);
     PyObject *kwargs = args ? PyDict_New() : NULL, *parts = NULL;
-    Py_ssize_t i = 0;
-    while (kwargs != NULL && i < k
-           && PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, i),
-                             PyTuple_GET_ITEM(consts, n - k + i))
-                  == 0) {
-        i++;
+    bool good = kwargs != NULL;
+    for (Py_ssize_t i = 0; good && i < k; i++) {
+        good = PyDict_SetItem(kwargs, PyTuple_GET_ITEM(names, i),
+                              PyTuple_GET_ITEM(consts, n - k + i))
+               == 0;
     }
-    if (kwargs != NULL && i == k) {
+    if (good) {
         parts = PyTuple_Pack(3, PyTuple_GET_ITEM(consts, 2), args, kwargs);
     }
     Py_XDECREF(args);

@@ -98,14 +98,6 @@ channel_open(PyObject *self, PyObject *Py_UNUSED(args))
 }
 
 static PyObject *
-channel_reduce(PyObject *self, PyObject *Py_UNUSED(args))
-{
-    PyErr_Format(PyExc_TypeError, "cannot pickle %.100s object",
-                 Py_TYPE(self)->tp_name);
-    return NULL;
-}
-
-static PyObject *
 get_balance(PyObject *self, void *Py_UNUSED(closure))
 {
     return PyLong_FromSsize_t(CHANNEL(self)->balance);
@@ -194,8 +186,6 @@ static PyGetSetDef channel_getset[] = {
 static PyMethodDef channel_methods[] = {
     {"close", channel_close, METH_NOARGS, close_doc},
     {"open", channel_open, METH_NOARGS, open_doc},
-    {"__reduce__", channel_reduce, METH_NOARGS, NULL},
-    {"__reduce_ex__", channel_reduce, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

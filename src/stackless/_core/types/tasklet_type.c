@@ -740,14 +740,6 @@ tasklet_context_run(PyObject *self, PyObject *args, PyObject *kwargs)
 }
 
 static PyObject *
-tasklet_reduce(PyObject *self, PyObject *Py_UNUSED(args))
-{
-    PyErr_Format(PyExc_TypeError, "cannot pickle %.100s object",
-                 Py_TYPE(self)->tp_name);
-    return NULL;
-}
-
-static PyObject *
 tasklet_repr(PyObject *self)
 {
     slp_task *t = (slp_task *)self;
@@ -782,8 +774,6 @@ static PyMethodDef tasklet_methods[] = {
     {"set_context", tasklet_set_context, METH_O, set_context_doc},
     {"context_run", _PyCFunction_CAST(tasklet_context_run),
      METH_VARARGS | METH_KEYWORDS, context_run_doc},
-    {"__reduce__", tasklet_reduce, METH_NOARGS, NULL},
-    {"__reduce_ex__", tasklet_reduce, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 
