@@ -3,6 +3,7 @@
 import copy
 import pickle
 import sys
+import threading
 
 import freezing_calls  # noqa: F401
 import freezing_errors  # noqa: F401
@@ -161,3 +162,33 @@ def test_new_and_dead_ones():
     assert pickle.loads(pickle.dumps(new)).alive
     new.run()
     assert not pickle.loads(pickle.dumps(new)).alive
+
+
+def test_a_pickle_after_one_that_has_failed():
+    """Nothing of the first attempt is left over."""
+
+    def numbers():
+        for number in range(4):
+            yield stackless.schedule_remove(number)
+
+    def work(lock):
+        log = []
+        for number in numbers():
+            log.append(number)
+            lock = None
+        return seen.append(log)
+
+    seen = []
+    task = waiting(work, threading.Lock())
+    if stackless.check_freezable(task).variable != "lock":
+        pytest.skip("loops over generators are hard there")
+    with pytest.raises(TypeError) as failure:
+        pickle.dumps(task)
+    go(task)
+    go(task)
+    copied = pickle.loads(pickle.dumps(task))
+    go(copied)
+    go(copied)
+    assert not copied.alive
+    task.kill()
+    assert failure

@@ -380,12 +380,19 @@ class Reducers:
         self._softened = {}  # by id(): states of generators
         self._homes = {}  # by id() of code: its function's module
 
-    def handles(self, value):
+    @classmethod
+    def handles(cls, value):
         """Whether pickle cannot write it, but this can."""
         kind = type(value)
-        if kind in self._reducers:
+        if kind in cls._reducers:
             return not isinstance(value, (_core.tasklet, _core.channel))
         return isinstance(value, BaseException)
+
+    def look_at(self, tasklet):
+        """Know the generators that it is inside of."""
+        state, generators = state_of(tasklet)
+        self._softened |= generators
+        return state
 
     def _see_that_all_run(self):
         """Generators that are running, by tasklets that were written."""
@@ -538,8 +545,7 @@ class Reducers:
             self._running[id(generator)] = generator
 
     def _tasklet(self, tasklet):
-        (name, flags, life, more), generators = state_of(tasklet)
-        self._softened |= generators
+        name, flags, life, more = self.look_at(tasklet)
         self._kept.append(more)
         digests = b""
         if life == _STARTED:

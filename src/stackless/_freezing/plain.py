@@ -8,6 +8,7 @@ reduced to it; what is inside other objects pickle has to know by itself.
 import operator
 import weakref
 
+from stackless import _core
 from stackless._freezing import pickling
 
 # By id() of what they stand for: one object is one in the pickle, too.
@@ -17,50 +18,56 @@ _parts = weakref.WeakValueDictionary()
 class _Part:
     """Stands for something that pickle cannot write by itself."""
 
-    __slots__ = ("__weakref__", "reducers", "value")
+    __slots__ = ("__weakref__", "runner", "value")
 
-    def __init__(self, value, reducers):
+    def __init__(self, value):
         self.value = value
-        self.reducers = reducers
+        self.runner = None  # of a generator: a tasklet that is inside of it
 
     def __reduce_ex__(self, protocol):
-        reduced = self.reducers.reducer_override(self.value)
+        reducers = pickling.Reducers()
+        if self.runner is not None:
+            reducers.look_at(self.runner)
+        reduced = reducers.reducer_override(self.value)
         if reduced is NotImplemented:
             function = self.value
             return pickling._by_name, (
                 function.__module__,
                 function.__qualname__,
             )
-        return _wrap_reduced(reduced, self.reducers)
+        return _wrap_reduced(reduced, None)
 
 
-def _wrap_reduced(reduced, reducers):
+def _wrap_reduced(reduced, runner):
     make, args, *rest = reduced
     if rest:
-        rest[0] = _wrap(rest[0], reducers)
-    return make, _wrap(args, reducers), *rest
+        rest[0] = _wrap(rest[0], runner)
+    return make, _wrap(args, runner), *rest
 
 
-def _wrap(value, reducers):
+def _wrap(value, runner):
     """The same with all of it wrapped that needs it."""
     if type(value) is tuple:
-        wrapped = tuple(_wrap(item, reducers) for item in value)
+        wrapped = tuple(_wrap(item, runner) for item in value)
         if all(a is b for a, b in zip(wrapped, value)):
             return value
         return wrapped
-    if not reducers.handles(value):
+    if not pickling.Reducers.handles(value):
         return value
     part = _parts.get(id(value))
     if part is None:
-        part = _parts[id(value)] = _Part(value, reducers)
+        part = _parts[id(value)] = _Part(value)
+    if runner is not None:
+        part.runner = runner
     return part
 
 
 def reduce(value, protocol=2):
     """What __reduce_ex__() of a tasklet or a channel returns."""
     operator.index(protocol)  # or TypeError
-    reducers = pickling.Reducers()
-    return _wrap_reduced(reducers.reducer_override(value), reducers)
+    reduced = pickling.Reducers().reducer_override(value)
+    runner = value if isinstance(value, _core.tasklet) else None
+    return _wrap_reduced(reduced, runner)
 
 
 def deep_copy(value, memo):
