@@ -8,7 +8,7 @@ reduced to it; what is inside other objects pickle has to know by itself.
 import operator
 import weakref
 
-from stackless import _core
+import stackless
 from stackless._freezing import pickling
 
 # By id() of what they stand for: one object is one in the pickle, too.
@@ -66,7 +66,7 @@ def reduce(value, protocol=2):
     """What __reduce_ex__() of a tasklet or a channel returns."""
     operator.index(protocol)  # or TypeError
     reduced = pickling.Reducers().reducer_override(value)
-    runner = value if isinstance(value, _core.tasklet) else None
+    runner = value if isinstance(value, stackless.tasklet) else None
     return _wrap_reduced(reduced, runner)
 
 
