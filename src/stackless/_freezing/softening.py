@@ -194,6 +194,8 @@ def _caches(code, offset):
     return end - offset - 1
 
 
+# Where WITH_EXCEPT_START finds the function that it calls.
+_EXIT = -5 if sys.version_info >= (3, 14) else -4
 # Items that an instruction takes from the stack, but for counted arguments.
 _OPERANDS = {
     "CALL": 2,
@@ -344,7 +346,7 @@ def bridge(lower, upper):
     slots = caller.slots
     if caller.op == "BEFORE_WITH" and code.co_name == "__enter__":
         return _bridge_with(caller, code)
-    if caller.op == "WITH_EXCEPT_START":
+    if caller.op == "WITH_EXCEPT_START" and _code_of(slots[_EXIT]) is code:
         return [caller.inlined(0)]
     subscript = caller.op == "BINARY_SUBSCR" or (
         caller.op == "BINARY_OP" and caller.instruction.argrepr == "[]"
@@ -415,11 +417,14 @@ def _bridge_call_ex(caller, code):
 
 
 def _bridge_with(caller, code):
-    if sys.version_info < (3, 12):
-        return [caller.inlined(0)]  # __exit__ is in place already
+    in_place = sys.version_info < (3, 12)  # its __exit__, already
     manager = caller.slots[-1]
+    if in_place:
+        manager = getattr(manager, "__self__", None)
     if _special(type(manager), "__enter__") is not code:
         caller.refuse()
+    if in_place:
+        return [caller.inlined(0)]
     leave = type(manager).__exit__.__get__(manager, type(manager))
     caller.slots[-1] = leave
     return [caller.inlined(0)]
@@ -428,12 +433,17 @@ def _bridge_with(caller, code):
 def _bridge_property(caller, code):
     method = sys.version_info >= (3, 12) and caller.instruction.arg & 1
     name = caller.instruction.argval
-    for base in type(caller.slots[-1]).__mro__:
-        found = base.__dict__.get(name)
-        if found is not None:
-            break
-    if method or type(found) is not property or (
-        _code_of(found.fget) is not code
+    kind = type(caller.slots[-1])
+    found = next(
+        (base.__dict__[name] for base in kind.__mro__ if name in base.__dict__),
+        None,
+    )
+    if (
+        method
+        or type(found) is not property
+        or _code_of(found.fget) is not code
+        or hasattr(kind, "__getattr__")  # C calls it if the property fails
+        or kind.__getattribute__ is not object.__getattribute__
     ):
         caller.refuse()
     return [caller.inlined(1)]
