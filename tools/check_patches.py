@@ -7,13 +7,15 @@ A wheel built for one patch release is installed on any other: on each it must
 work, or be refused by an ImportError that says what differs.  For each minor
 version the extension is built for all interpreters that tools/get_pythons.py
 finds, oldest and newest patch release and debug build, and loaded on all the
-others.  Where only one interpreter is there, that is said.
+others.  Programs that one of them has frozen are finished by the others.  Where
+only one interpreter is there, that is said.
 """
 
 import itertools
 import os
 import subprocess
 import sys
+import tempfile
 
 import ci
 import get_pythons
@@ -96,6 +98,40 @@ def load(folder, label):
     return judge(done.returncode, done.stdout, done.stderr)
 
 
+def freezing(label, *arguments):
+    """Run the freezing programs there; (output, whether that will do)."""
+    command = ci.in_python(label, *ci.test_options(label))
+    done = subprocess.run(
+        [*command, "tests/freezing/freezing_releases.py", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        cwd=in_python.ROOT,
+    )
+    fine = done.returncode == 0 and done.stderr == ""
+    return (done.stdout + done.stderr).rstrip(), fine
+
+
+def exchange(labels):
+    """(passed, failed): each finishes what each other one has frozen."""
+    counts = [0, 0]
+    with tempfile.TemporaryDirectory() as folder:
+        for writer in labels:
+            path = os.path.join(folder, writer)
+            said, fine = freezing(writer, "write", path)
+            if not fine:
+                print(f"FAILED freezing by {writer}: {said}")
+                counts[1] += 1
+                continue
+            for reader in labels:
+                if reader != writer:
+                    said, fine = freezing(reader, "read", path)
+                    mark = "" if fine else "FAILED "
+                    print(f"{mark}frozen by {writer}, on {reader}: {said}")
+                    counts[not fine] += 1
+    return counts
+
+
 def check(minor):
     """(passed, failed, skipped) for that minor version."""
     labels = [
@@ -117,7 +153,8 @@ def check(minor):
         passed, failed = passed + fine, failed + (not fine)
         mark = "" if fine else "FAILED "
         print(f"{mark}built for {built_for}, on {label}: {what}")
-    return passed, failed, 0
+    thawed, refused = exchange(labels)
+    return passed + thawed, failed + refused, 0
 
 
 def main():

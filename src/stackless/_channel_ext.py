@@ -45,14 +45,14 @@ def __deepcopy__(self, memo, /):
     """
     from stackless._freezing import plain
 
-    return plain.deep_copy(self, memo)
+    return plain.deep_copy(plain.channel(self), memo)
 
 
 def __reduce__(self, /):
     """__reduce__() -- for pickle; see __reduce_ex__()."""
     from stackless._freezing import plain
 
-    return plain.reduce(self)
+    return plain.reduce(plain.channel(self))
 
 
 def __reduce_ex__(self, protocol, /):
@@ -62,7 +62,7 @@ def __reduce_ex__(self, protocol, /):
     """
     from stackless._freezing import plain
 
-    return plain.reduce(self, protocol)
+    return plain.reduce(plain.channel(self), protocol)
 
 
 METHODS = (

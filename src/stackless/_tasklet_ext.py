@@ -19,7 +19,7 @@ def clone(self, /):
 
 def __copy__(self, /):
     """__copy__() -- for copy.copy(): clone()."""
-    return self.clone()
+    return clone(self)
 
 
 def __deepcopy__(self, memo, /):
@@ -30,14 +30,14 @@ def __deepcopy__(self, memo, /):
     """
     from stackless._freezing import plain
 
-    return plain.deep_copy(self, memo)
+    return plain.deep_copy(plain.tasklet(self), memo)
 
 
 def __reduce__(self, /):
     """__reduce__() -- for pickle; see __reduce_ex__()."""
     from stackless._freezing import plain
 
-    return plain.reduce(self)
+    return plain.reduce(plain.tasklet(self))
 
 
 def __reduce_ex__(self, protocol, /):
@@ -49,7 +49,7 @@ def __reduce_ex__(self, protocol, /):
     """
     from stackless._freezing import plain
 
-    return plain.reduce(self, protocol)
+    return plain.reduce(plain.tasklet(self), protocol)
 
 
 METHODS = (clone, __copy__, __deepcopy__, __reduce__, __reduce_ex__)

@@ -192,3 +192,20 @@ def test_a_pickle_after_one_that_has_failed():
     assert not copied.alive
     task.kill()
     assert failure
+
+
+@pytest.mark.parametrize("thing", [stackless.tasklet, stackless.channel])
+def test_bad_arguments(thing):
+    for method, arguments in (
+        (thing.__copy__, ()),
+        (thing.__deepcopy__, ({},)),
+        (thing.__reduce__, ()),
+        (thing.__reduce_ex__, (2,)),
+    ):
+        with pytest.raises(TypeError):
+            method(None, *arguments)
+    with pytest.raises(TypeError, match="memo is a dict"):
+        thing().__deepcopy__([])
+    memo = {}
+    one = thing()
+    assert one.__deepcopy__(memo) is memo[id(one)]

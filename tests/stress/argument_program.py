@@ -532,6 +532,8 @@ ORDINARY = {
 }
 ORDINARY |= {"Pickler.reducer_override"}
 ORDINARY |= {"Unpickler.find_class"}
+# Makes copies of tasklets of this program, which go on with it.
+ORDINARY |= {"tasklet.__deepcopy__"}
 
 
 def attack(each):

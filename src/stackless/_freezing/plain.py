@@ -62,6 +62,24 @@ def _wrap(value, runner):
     return part
 
 
+def _of(kind, value):
+    if not isinstance(value, kind):
+        raise TypeError(
+            f"a {kind.__name__} is needed, not {type(value).__name__}"
+        )
+    return value
+
+
+def tasklet(value):
+    """The argument of a method, if it is one."""
+    return _of(stackless.tasklet, value)
+
+
+def channel(value):
+    """The same for a channel."""
+    return _of(stackless.channel, value)
+
+
 def reduce(value, protocol=2):
     """What __reduce_ex__() of a tasklet or a channel returns."""
     operator.index(protocol)  # or TypeError
@@ -72,5 +90,8 @@ def reduce(value, protocol=2):
 
 def deep_copy(value, memo):
     """What copy.deepcopy() gives for a tasklet or a channel."""
-    copy = memo[id(value)] = pickling.loads(pickling.dumps(value))
+    if not isinstance(memo, dict):
+        raise TypeError(f"memo is a dict, not {type(memo).__name__}")
+    copy = pickling.loads(pickling.dumps(value))
+    dict.__setitem__(memo, id(value), copy)
     return copy
