@@ -170,6 +170,16 @@ def by_map():
     return list(map(lambda n: point() or n + 1, [1, 2]))
 
 
+def add(a, b, c=0):
+    point()
+    return a + b + c
+
+
+def by_binding():
+    added = functools.partial(add, 1, 2)
+    return added(), added(3), functools.partial(add, c=4)(5, 6)
+
+
 def by_methodcaller():
     return operator.methodcaller("__call__", 4)(Called())
 
@@ -177,7 +187,7 @@ def by_methodcaller():
 PROGRAMS = [
     by_max, by_partial, by_getattr, by_getattribute, by_reflected_operator,
     by_index, by_truth, by_format, by_call, by_new, by_init, by_sorting,
-    by_map, by_methodcaller,
+    by_map, by_methodcaller, by_binding,
 ]  # fmt: skip
 
 
@@ -208,13 +218,13 @@ def test_right_or_refused(program):
         assert log == expected
 
 
-@pytest.mark.parametrize("program", [by_call, by_init])
+@pytest.mark.parametrize("program", [by_call, by_init, by_binding])
 def test_known_c_code(program):
     log = []
     task = stackless.tasklet(run)(program, log)
     stackless.run()
-    assert stackless.check_freezable(task) is None
     while task.alive:
+        assert stackless.check_freezable(task) is None
         task.insert()
         stackless.run()
 

@@ -9,6 +9,7 @@ the lower frame's stack prove which C code it is.
 
 import dis
 import functools
+import gc
 import inspect
 import sys
 import types
@@ -384,6 +385,10 @@ def _bridge_generator(caller, generator):
 
 def _bridge_call(caller, upper, code):
     function, _, size = caller.call()
+    if type(function) is _Unsure:
+        refer = gc.get_referrers(upper[0])
+        caller.recognise(*(p for p in refer if type(p) is functools.partial))
+        function, _, size = caller.call()
     if (
         isinstance(function, type)
         and type(function) is type
