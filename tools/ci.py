@@ -215,7 +215,8 @@ def matrix_jobs(pythons):
         name = f"{label} soft"
         minor = "-" not in label
         part = AGAIN if label == "3.14-dbg" else DEEP
-        soft = [*run, *(whole_suite(name) if minor else part)]
+        whole = minor and label != VENV_LABEL  # that is `make test`
+        soft = [*run, *(whole_suite(name) if whole else part)]
         yield Job("matrix", name, soft, {}, missing)
         hard = [*run, *(HARD_TOO if minor else AGAIN)]
         # `make test` has been there; these differ little from others.
