@@ -9,6 +9,7 @@ import sys
 
 import stackless
 from stackless._freezing import pickling
+from tasks import pause, spawn
 
 # What a program has passed, and what has come of it.  In this module, so that
 # they are not frozen along with the program.
@@ -43,6 +44,21 @@ def loads(data):
 
 def thawed(value, code="reference"):
     return loads(dumps(value, code))
+
+
+def started(function, *args):
+    tasklet = spawn(function, *args)
+    stackless.run()
+    return tasklet
+
+
+def pausing_key(value):
+    pause()
+    return value
+
+
+def sorting():
+    return sorted([2, 1], key=pausing_key)
 
 
 def note(what):

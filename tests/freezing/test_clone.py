@@ -6,17 +6,12 @@ import threading
 
 import pytest
 import stackless
+from freezing_support import sorting, started
 from tasks import in_thread, pause, spawn
 
 VERSION = sys.version_info[:2]
 
 pytestmark = pytest.mark.soft
-
-
-def started(function, *args):
-    tasklet = spawn(function, *args)
-    stackless.run()
-    return tasklet
 
 
 def finish(*tasklets):
@@ -415,15 +410,6 @@ def test_pending_exception():
         with pytest.raises(KeyError, match="pending"):
             stackless.run()
     assert log == ["finally"] * 2
-
-
-def pausing_key(value):
-    pause()
-    return value
-
-
-def sorting():
-    return sorted([2, 1], key=pausing_key)
 
 
 def test_hard_tasklets_are_refused():

@@ -12,6 +12,7 @@ import threading
 
 import pytest
 import stackless
+from freezing_support import started
 from stackless._freezing import envelope, pickling
 from tasks import in_thread, pause, spawn
 
@@ -22,12 +23,6 @@ VERSION = sys.version_info[:2]
 
 # Forced hard, no suspended tasklet can be frozen.
 pytestmark = pytest.mark.soft
-
-
-def started(function, *args):
-    tasklet = spawn(function, *args)
-    stackless.run()
-    return tasklet
 
 
 def finish(tasklet):

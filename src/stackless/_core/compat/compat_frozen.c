@@ -274,7 +274,7 @@ fill(slp_frame *f, const frame_state *s)
     slp_frame_set_depth(f, (int)n);
 }
 
-void
+Py_ssize_t
 slp_frame_build(PyThreadState *ts, slp_frame *f, PyObject *state,
                 slp_frame *below)
 {
@@ -284,6 +284,7 @@ slp_frame_build(PyThreadState *ts, slp_frame *f, PyObject *state,
     (void)good;
     slp_frame_init(ts, f, (PyFunctionObject *)Py_NewRef(s.function), below);
     fill(f, &s);
+    return size_of(code_of(&s));
 }
 
 PyObject *

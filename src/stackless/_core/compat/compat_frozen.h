@@ -28,9 +28,10 @@ SLP_INTERNAL int slp_frame_offset(slp_frame *f);
 SLP_INTERNAL bool slp_frame_has_depth(slp_frame *f);
 /* Words of data stack that such a frame takes; -1 with ValueError: it is none. */
 SLP_INTERNAL Py_ssize_t slp_frame_state_size(PyObject *state);
-/* Make it at f, above `below`; the state is a good one.  Nothing fails. */
-SLP_INTERNAL void slp_frame_build(PyThreadState *ts, slp_frame *f,
-                                  PyObject *state, slp_frame *below);
+/* Make it at f, above `below`; the state is a good one, so nothing fails.
+   Returns that size. */
+SLP_INTERNAL Py_ssize_t slp_frame_build(PyThreadState *ts, slp_frame *f,
+                                        PyObject *state, slp_frame *below);
 /* What slp_frame_state() calls init: a function whose frame awaits the value of an
    __init__ and returns check(self, value). */
 SLP_INTERNAL PyObject *slp_init_function_new(PyObject *check);

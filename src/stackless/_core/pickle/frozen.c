@@ -260,8 +260,7 @@ build(PyThreadState *ts, tower *w, PyObject *v)
     }
     else {
         f = (slp_frame *)w->place;
-        w->place += slp_frame_state_size(v);
-        slp_frame_build(ts, f, v, w->top);
+        w->place += slp_frame_build(ts, f, v, w->top);
     }
     w->bottom = w->bottom ? w->bottom : f;
     w->top = f;
