@@ -145,4 +145,6 @@ def test_operations_use_every_public_name():
 )
 @pytest.mark.parametrize("group", ["freezing", "others"])
 def test_no_memory(group):
+    if group == "freezing" and sys.version_info[:2] in ((3, 12), (3, 13)):
+        pytest.skip("CPython crashes when it makes a function without memory")
     assert attack("nomem_program.py", f"--{group}").endswith("END 0\n")
