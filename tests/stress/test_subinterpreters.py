@@ -1,212 +1,122 @@
-"""Subinterpreters: stackless refuses them, and they leave it alone.
+"""Subinterpreters: each has tasklets of its own, and leaves the others' alone.
 
 Both kinds, those with a GIL of their own and those that share the main
 interpreter's, from everywhere in a program that uses tasklets.
 """
 
-import subprocess
+import functools
+import re
 import sys
-import textwrap
 
 import pytest
 
-from stress_support import HARD, LIMIT
+from stress_support import HARD, outcome
+from subinterpreters_support import (
+    ENDED, KINDS, TASKLETS, USED, VISITS_ARE_THREADS, WORKING, WORKS, run,
+    run_quietly)
 
 pytestmark = pytest.mark.noleak  # everything runs in subprocesses
 
-
-def run(source, *args):
-    command = [sys.executable, "-c", textwrap.dedent(source), *args]
-    done = subprocess.run(command, capture_output=True, text=True,
-                          timeout=LIMIT)
-    assert done.returncode == 0, done.stderr
-    if "no subinterpreters" in done.stdout:
-        pytest.skip("this CPython has no module for subinterpreters")
-    return done.stdout, done.stderr
+each_kind = pytest.mark.parametrize("kind", KINDS)
+needs_clock = pytest.mark.skipif(
+    sys.version_info < (3, 12),
+    reason="CPython 3.11 interrupts the main interpreter's main thread only")
+AS_MAIN = ("-m", "stackless")  # the program is a tasklet itself
 
 
-SETTING_UP = """
-import importlib, os, sys, threading
-for name in "_interpreters", "_xxsubinterpreters":
-    try:
-        interpreters = importlib.import_module(name)
-        break
-    except ImportError:
-        pass
-else:
-    sys.exit(print("no subinterpreters"))
+def has_threads(kind):
+    return sys.version_info >= (3, 12) or kind == "shared GIL"
 
-def create(kind):
-    if sys.version_info < (3, 13):
-        return interpreters.create(isolated=kind == "own GIL")
-    names = {"own GIL": "isolated", "shared GIL": "legacy"}
-    return interpreters.create(names[kind])
 
-CODE = '''
-import gc
-def deep():
-    return sorted([1], key=lambda _: deep())
-for attempt in range(2):
-    try:
-        import stackless
-    except ImportError as error:
-        print("refused:", error, flush=True)
-try:
-    deep()
-except RecursionError:
-    print("RecursionError", flush=True)
-gc.collect()
-'''
+def skip_without_threads(kind):
+    if not has_threads(kind):
+        pytest.skip("3.11 lets an isolated subinterpreter have no threads")
 
-def visit(kind):
-    new = create(kind)
-    exec_ = getattr(interpreters, "exec", interpreters.run_string)
-    failure = exec_(new, CODE)
-    if failure is not None:
-        print(failure)
-    interpreters.destroy(new)
 
-TASKLETS = '''
-import stackless
-stackless.enable_softswitch(%r)
-channel = stackless.channel()
+# --- what works in one -------------------------------------------------------
 
-def body():
-    try:
-        print(channel.receive(), flush=True)
-    finally:
-        print("finally", flush=True)
 
-stackless.tasklet(body)()
-stackless.tasklet(sorted)([1], key=lambda _: body())
-stackless.run()
-'''
-""" % (not HARD)
+@functools.cache
+def said_inside(kind):
+    """What each program of the table says, each in an interpreter anew."""
+    sources = {name: source for name, (_, source) in WORKING.items()}
+    out = run_quietly(TASKLETS, f"""
+        for name, source in {sources!r}.items():
+            say("##", name)
+            try:
+                visit(source)
+            except Exception as error:
+                say(error)
+        say("## end")
+        go_on()
+        """, kind=kind)
+    parts = re.split(r"^## (.*)\n", out, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2]))
+
+
+@each_kind
+@pytest.mark.parametrize("name", WORKING)
+def test_works_inside(name, kind):
+    assert said_inside(kind)[name] == WORKING[name][0]
+
+
+@each_kind
+def test_main_goes_on_after_all_of_that(kind):
+    assert said_inside(kind)["end"] == WORKS + ENDED
+
+
+# --- from where it is visited ------------------------------------------------
 
 PLACES = {
-    "main": "visit(kind)",
-    "tasklet": "stackless.tasklet(visit)(kind).run()",
-    "tasklet in C":
-        "stackless.tasklet(sorted)([kind], key=visit).run()",
-    "thread":
-        "t = threading.Thread(target=visit, args=(kind,))\n"
-        "t.start()\nt.join()",
-    "tasklet of a thread":
-        "f = lambda: stackless.tasklet(sorted)([kind], key=visit).run()\n"
-        "t = threading.Thread(target=f)\nt.start()\nt.join()",
+    "main": "visit()",
+    "tasklet": "stackless.tasklet(visit)().run()",
+    "tasklet in C": "in_c(visit).run()",
+    "thread": "in_threads(1, lambda _: visit())",
+    "tasklet of a thread": """
+        def work(_):
+            stackless.tasklet(visit)()
+            in_c(visit)
+            stackless.run()
+        in_threads(1, work)
+        """,
+    "atomic section": """
+        with stackless.atomic():
+            visit()
+        """,
+    "schedule callback": """
+        def callback(before, after):
+            stackless.set_schedule_callback(None)
+            visit()
+        stackless.set_schedule_callback(callback)
+        """,
+    "destructor": """
+        class Visitor:
+            def __del__(self):
+                visit()
+        def wait(visitor):
+            stackless.schedule_remove()
+        t = stackless.tasklet(wait)(Visitor())
+        t.run()
+        t.kill()
+        """,
+    "signal handler": """
+        import signal
+        signal.signal(signal.SIGUSR1, lambda *_: visit())
+        def send():
+            os.kill(os.getpid(), signal.SIGUSR1)
+            return sum(range(10))
+        stackless.tasklet(send)().run()
+        """,
+    "another one": """
+        NESTED = "import sys, threading\\nfor _ in range(2): pass\\n"
+        visit(SETTING_UP + "visit()" + USE)
+        """,
 }
 
 
-def refused(kind):
-    """What a subinterpreter prints."""
-    if kind == "own GIL" and sys.version_info >= (3, 12):
-        words = "module stackless._core does not support loading in "
-        words += "subinterpreters"
-    else:
-        words = "stackless cannot be used in a subinterpreter yet: "
-        words += "import it in the main interpreter"
-    return 2 * f"refused: {words}\n" + "RecursionError\n"
-
-
-WORKS = "still works\nfinally\nfinally\n"  # the other one is killed at the end
-
-
+@each_kind
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("kind", ["own GIL", "shared GIL"])
 def test_visited_from(place, kind):
-    out, err = run(SETTING_UP + f"kind = {kind!r}\nexec(TASKLETS)\n"
-                   + PLACES[place] + '\nchannel.send("still works")\n')
-    assert (out, err) == (refused(kind) + WORKS, "")
-
-
-@pytest.mark.parametrize("kind", ["own GIL", "shared GIL"])
-def test_visited_before_the_import(kind):
-    out, err = run(SETTING_UP + f"""
-visit({kind!r})
-exec(TASKLETS)
-visit({kind!r})
-channel.send("still works")
-""")
-    assert (out, err) == (2 * refused(kind) + WORKS, "")
-
-
-@pytest.mark.parametrize("kind", ["own GIL", "shared GIL"])
-def test_left_alive_at_the_end(kind):
-    """The exit says what it says without stackless, and no more."""
-    create = SETTING_UP + f"new = create({kind!r})\n"
-    out, err = run(create + "exec(TASKLETS)\n"
-                   + 'channel.send("still works")\n')
-    assert out == WORKS
-    assert err == run(create)[1]
-
-
-@pytest.mark.parametrize("kind", ["own GIL", "shared GIL"])
-def test_tasklets_run_while_a_thread_is_in_a_subinterpreter(kind):
-    if sys.version_info < (3, 12) or (
-        sys.version_info < (3, 13) and kind == "shared GIL"
-    ):
-        pytest.skip("plain CPython hangs: a thread that makes a "
-                    "subinterpreter does not get the GIL from one that only "
-                    "computes")
-    out, err = run(SETTING_UP + f"""
-exec(TASKLETS)
-t = threading.Thread(target=visit, args=({kind!r},))
-t.start()
-while t.is_alive():
-    stackless.tasklet(sorted)([1], key=stackless.schedule)
-    stackless.schedule(None)
-t.join()
-channel.send("still works")
-stackless.run()
-""")
-    assert (out, err) == (refused(kind) + WORKS, "")
-
-
-@pytest.mark.skipif(sys.version_info < (3, 14),
-                    reason="concurrent.interpreters is new in 3.14")
-@pytest.mark.parametrize("place", ["visit()", "spawn(visit)().run()",
-                                   "spawn(sorted)([1], key=visit).run()"])
-def test_public_module(place):
-    out, err = run(f"""
-        import stackless
-        from concurrent import interpreters
-        stackless.enable_softswitch({not HARD})
-        spawn = stackless.tasklet
-
-        def visit(_=None):
-            new = interpreters.create()
-            try:
-                new.exec("import stackless")
-            except interpreters.ExecutionFailed as error:
-                print("ImportError" in str(error), flush=True)
-            queue = interpreters.create_queue()
-            new.prepare_main(queue=queue)
-            new.exec("queue.put(len('four'))")
-            print(queue.get(), flush=True)
-            new.close()
-
-        {place}
-        spawn(print)("still works")
-        stackless.run()
-    """)
-    assert (out, err) == ("True\n4\nstill works\n", "")
-
-
-@pytest.mark.skipif(sys.version_info < (3, 14),
-                    reason="InterpreterPoolExecutor is new in 3.14")
-def test_pool_of_interpreters():
-    out, err = run(f"""
-        import stackless
-        from concurrent.futures import InterpreterPoolExecutor
-        stackless.enable_softswitch({not HARD})
-        answers = stackless.channel()
-
-        def work(_=None):
-            with InterpreterPoolExecutor(2) as pool:
-                answers.send(list(pool.map(pow, range(5), range(5))))
-
-        stackless.tasklet(work)()
-        stackless.tasklet(sorted)([1], key=work)
-        print(answers.receive(), answers.receive())
-    """)
-    assert (out, err) == ("[1, 1, 4, 27, 256] [1, 1, 4, 27, 256]\n", "")
+    visits = 2 if place in ("tasklet of a thread", "another one") else 1
+    out = run_quietly(TASKLETS, PLACES[place], "go_on()\n", kind=kind)
+    assert out == visits * USED + WORKS + ENDED

@@ -612,11 +612,12 @@ static PyObject *
 mod_shutdown(PyObject *module, PyObject *Py_UNUSED(args))
 {
     slp_thread *st = slp_thread_peek();
-    slp_watch_stop(slp_state_of(module));
+    slp_state *s = slp_state_of(module);
+    slp_watch_stop(s);
     if (st != NULL) {
         slp_kill_all(st);
     }
-    slp_clock_stop();
+    slp_clock_stop(&s->clock);
     Py_RETURN_NONE;
 }
 
@@ -821,12 +822,6 @@ static int
 module_exec(PyObject *module)
 {
     slp_state *s = slp_state_of(module);
-    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
-        PyErr_SetString(PyExc_ImportError,
-                        "stackless cannot be used in a subinterpreter yet: "
-                        "import it in the main interpreter");
-        return -1;
-    }
     if (slp_layout_check() < 0) {
         return -1;
     }
@@ -837,14 +832,17 @@ module_exec(PyObject *module)
                         "interpreter and cannot be loaded again");
         return -1;
     }
-    if (slp_tools_setup(slp_ts()) < 0 || slp_gil_setup() < 0
+    if (slp_tools_setup(slp_ts()) < 0 || slp_gil_setup(s->interp) < 0
         || name_functions(module) < 0 || add_tasklet_exit(s) < 0
         || slp_dispatch_setup(s) < 0 || slp_sleep_setup(s) < 0
         || slp_interrupts_setup(s) < 0 || slp_misc_types_setup(s, module) < 0
         || slp_bomb_setup(s, module) < 0 || slp_tasklet_setup(s, module) < 0
         || slp_channel_setup(s, module) < 0 || slp_points_setup(s, module) < 0
-        || slp_frozen_setup(s) < 0 || slp_state_publish(s) < 0
-        || slp_capi_setup(module) < 0 || slp_check_setup(module) < 0
+        || slp_frozen_setup(s) < 0) {
+        return -1;
+    }
+    slp_state_publish(s);
+    if (slp_capi_setup(module) < 0 || slp_check_setup(module) < 0
         || register_hooks(module) < 0) {
         return -1;
     }

@@ -78,12 +78,17 @@ slp_ts(void)
     return PyThreadState_GetUnchecked();
 #endif
 }
-/* The thread that handles signals. */
 SLP_INTERNAL unsigned long slp_main_thread_id(void);
 static inline bool
 slp_is_main_thread(void)
 {
     return PyThread_get_thread_ident() == slp_main_thread_id();
+}
+/* Does this thread handle signals?  No thread of a subinterpreter does. */
+static inline bool
+slp_handles_signals(PyThreadState *ts)
+{
+    return ts->interp == PyInterpreterState_Main() && slp_is_main_thread();
 }
 
 static inline void
@@ -289,8 +294,7 @@ SLP_INTERNAL int slp_layout_check(void);
 /* Slots of the module definition that depend on the version. */
 #if PY_VERSION_HEX >= 0x030C0000
 #    define SLP_MODULE_SLOTS                                                  \
-        {Py_mod_multiple_interpreters,                                        \
-         Py_MOD_MULTIPLE_INTERPRETERS_NOT_SUPPORTED},
+        {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
 #else
 #    define SLP_MODULE_SLOTS
 #endif

@@ -781,18 +781,10 @@ slp_dispatcher_new(PyObject *next, PyObject *arg)
 
 /* Left in the last local of a frame of ours; it dies with the frame. */
 static void
-restore_dealloc(PyObject *self)
+restore(PyObject *Py_UNUSED(capsule))
 {
     PyThreadState_Get()->tracing--;
-    PyObject_Free(self);
 }
-
-static PyTypeObject restore_type = {
-    PyVarObject_HEAD_INIT(NULL, 0).tp_name = "stackless._restore",
-    .tp_basicsize = sizeof(PyObject),
-    .tp_flags = Py_TPFLAGS_DEFAULT,
-    .tp_dealloc = restore_dealloc,
-};
 
 void
 slp_hide_raise(PyThreadState *ts)
@@ -802,10 +794,10 @@ slp_hide_raise(PyThreadState *ts)
         f = slp_point_of(f); /* a gate: its point leaves with it */
     }
     PyObject **slot = &f->localsplus[f->f_code->co_nlocalsplus - 1];
-    if (*slot != NULL || PyType_Ready(&restore_type) < 0) {
+    if (*slot != NULL) {
         return;
     }
-    *slot = (PyObject *)PyObject_New(PyObject, &restore_type);
+    *slot = PyCapsule_New(ts, NULL, restore);
     if (*slot != NULL) {
         ts->tracing++;
     }

@@ -97,6 +97,8 @@ SLP_INTERNAL void slp_caller(PyThreadState *ts, PyCodeObject **code,
 #define SLP_CHUNK_SIZE ((size_t)416)
 SLP_INTERNAL _PyStackChunk *slp_chunk_new(size_t size);
 SLP_INTERNAL void slp_chunk_free(_PyStackChunk *chunk);
+/* Keep some of these, or no more, for the calling OS thread. */
+SLP_INTERNAL void slp_chunks_keep(bool wanted);
 /* Bytes that the thread's data stack would need in one chunk. */
 SLP_INTERNAL size_t slp_stack_size(PyThreadState *ts);
 /* The same for a dispatcher.  On 3.11 a frame object that outlives its call may

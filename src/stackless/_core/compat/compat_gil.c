@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PSF-2.0 */
 /* Sections in which the GIL is not taken from a thread: compat_gil.h.
 
-   What is in `held` is changed under the GIL and gil->mutex, so either is
+   What is in a hold is changed under its GIL and gil->mutex, so either is
    enough to read it.  gil->mutex is a leaf here as it is in CPython, but for
    switch_mutex. */
 #include "compat.h"
@@ -17,9 +17,11 @@
 typedef struct _gil_runtime_state gil_state;
 
 #if PY_VERSION_HEX < 0x030C0000
-#    define THE_GIL(ts) ((void)(ts), &_PyRuntime.ceval.gil)
+#    define GIL_OF(interp) ((void)(interp), &_PyRuntime.ceval.gil)
+#    define OWNS_GIL(interp) false
 #else
-#    define THE_GIL(ts) ((ts)->interp->ceval.gil)
+#    define GIL_OF(interp) ((interp)->ceval.gil)
+#    define OWNS_GIL(interp) ((interp)->ceval.own_gil)
 #endif
 
 #if PY_VERSION_HEX < 0x030D0000
@@ -113,8 +115,9 @@ are_signals_pending(PyThreadState *ts)
 /* Ticks without an open section after which it sleeps. */
 #define LINGER 20
 
-static struct {
-    gil_state *gil;
+/* One for each GIL. */
+typedef struct slp_hold {
+    gil_state *gil; /* NULL: of none now */
     slp_section *first;     /* those that are open */
     unsigned long usual;    /* the interval, while any is open */
     unsigned long bumps;    /* how often we have changed gil->switch_number */
@@ -126,8 +129,31 @@ static struct {
     pthread_t thread;
     pthread_cond_t wake;
     bool runs, asleep, stop;
-    bool hooked; /* we hear of new threads */
-} held;
+    struct slp_hold *next;
+} hold;
+
+/* The main interpreter's in front; none is ever freed, so that it is found without
+   a lock, which is for changes. */
+static hold first_hold;
+static pthread_mutex_t set_up = PTHREAD_MUTEX_INITIALIZER;
+static bool hooked; /* we hear of new threads */
+
+static hold *
+find_hold(gil_state *gil)
+{
+    hold *h = &first_hold;
+    while (h != NULL && __atomic_load_n(&h->gil, __ATOMIC_ACQUIRE) != gil) {
+        h = __atomic_load_n(&h->next, __ATOMIC_ACQUIRE);
+    }
+    return h;
+}
+
+static hold *
+hold_of(PyThreadState *ts)
+{
+    gil_state *gil = GIL_OF(ts->interp);
+    return SLP_LIKELY(first_hold.gil == gil) ? &first_hold : find_hold(gil);
+}
 
 /* ---- the guardian --------------------------------------------------------- */
 
@@ -145,9 +171,9 @@ somebody_waits(gil_state *gil)
 }
 
 static bool
-is_inside(PyThreadState *ts)
+is_inside(hold *h, PyThreadState *ts)
 {
-    slp_section *s = held.first;
+    slp_section *s = h->first;
     while (s != NULL && s->ts != ts) {
         s = s->next;
     }
@@ -157,14 +183,15 @@ is_inside(PyThreadState *ts)
 /* Whom we have asked may be waiting for somebody that is not there, until it has
    dropped the GIL and somebody else had it. */
 static void
-relieve(gil_state *gil)
+relieve(hold *h)
 {
-    PyThreadState *ts = held.asked;
+    gil_state *gil = h->gil;
+    PyThreadState *ts = h->asked;
     if (ts == NULL) {
         return;
     }
     if (last_holder(gil) != ts || (holder_of(gil) == ts && !is_asked(ts))) {
-        held.asked = NULL;
+        h->asked = NULL;
     }
     else if (holder_of(gil) == NULL) {
         pthread_mutex_lock(&gil->switch_mutex);
@@ -174,29 +201,30 @@ relieve(gil_state *gil)
 }
 
 static void
-look(gil_state *gil)
+look(hold *h)
 {
+    gil_state *gil = h->gil;
     PyThreadState *holder = holder_of(gil);
-    unsigned long switches = gil->switch_number - held.bumps;
-    relieve(gil);
-    if (holder != NULL && holder == held.seen && switches == held.seen_switches
+    unsigned long switches = gil->switch_number - h->bumps;
+    relieve(h);
+    if (holder != NULL && holder == h->seen && switches == h->seen_switches
         && somebody_waits(gil)) {
-        if (is_inside(holder)) {
-            held.overdue = holder; /* asked as soon as it is not */
+        if (is_inside(h, holder)) {
+            h->overdue = holder; /* asked as soon as it is not */
         }
         else {
             ask(holder);
-            held.asked = holder;
+            h->asked = holder;
         }
     }
-    held.seen = holder;
-    held.seen_switches = switches;
+    h->seen = holder;
+    h->seen_switches = switches;
 }
 
 static void
-wait_a_tick(gil_state *gil)
+wait_a_tick(hold *h)
 {
-    unsigned long tick = held.first != NULL ? held.usual : gil->interval;
+    unsigned long tick = h->first != NULL ? h->usual : h->gil->interval;
     tick = tick < MIN_TICK ? MIN_TICK : tick > MAX_TICK ? MAX_TICK : tick;
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -205,27 +233,28 @@ wait_a_tick(gil_state *gil)
         until.tv_nsec -= 1000000000;
         until.tv_sec++;
     }
-    pthread_cond_timedwait(&held.wake, &gil->mutex, &until);
+    pthread_cond_timedwait(&h->wake, &h->gil->mutex, &until);
 }
 
 static void *
 guardian(void *arg)
 {
-    gil_state *gil = arg;
+    hold *h = arg;
+    gil_state *gil = h->gil;
     int idle = 0;
     pthread_mutex_lock(&gil->mutex);
-    while (!held.stop) {
-        wait_a_tick(gil);
-        look(gil);
-        idle = held.first != NULL || held.asked != NULL ? 0 : idle + 1;
-        if (idle < LINGER || held.stop) {
+    while (!h->stop) {
+        wait_a_tick(h);
+        look(h);
+        idle = h->first != NULL || h->asked != NULL ? 0 : idle + 1;
+        if (idle < LINGER || h->stop) {
             continue;
         }
         /* Whoever began to wait while one was open looks after itself now. */
         pthread_cond_broadcast(&gil->cond);
-        held.asleep = true;
-        while (held.asleep && !held.stop) {
-            pthread_cond_wait(&held.wake, &gil->mutex);
+        h->asleep = true;
+        while (h->asleep && !h->stop) {
+            pthread_cond_wait(&h->wake, &gil->mutex);
         }
         idle = 0;
     }
@@ -235,27 +264,26 @@ guardian(void *arg)
 
 /* False: there can be no other thread. */
 static bool
-start_guardian(gil_state *gil)
+start_guardian(hold *h)
 {
-    if (held.runs) {
+    if (h->runs) {
         return true;
     }
     sigset_t all, before;
     sigfillset(&all);
-    held.gil = gil;
-    held.stop = held.asleep = false;
+    h->stop = h->asleep = false;
     pthread_sigmask(SIG_SETMASK, &all, &before); /* signals are for others */
-    int r = pthread_create(&held.thread, NULL, guardian, gil);
+    int r = pthread_create(&h->thread, NULL, guardian, h);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    held.runs = r == 0;
-    return held.runs;
+    h->runs = r == 0;
+    return h->runs;
 }
 
 /* The same; -1 with RuntimeError. */
 static int
-need_guardian(gil_state *gil)
+need_guardian(hold *h)
 {
-    if (!start_guardian(gil)) {
+    if (!start_guardian(h)) {
         PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
         return -1;
     }
@@ -263,12 +291,12 @@ need_guardian(gil_state *gil)
 }
 
 static void
-init_wake(void)
+init_wake(hold *h)
 {
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&held.wake, &attr);
+    pthread_cond_init(&h->wake, &attr);
     pthread_condattr_destroy(&attr);
 }
 
@@ -280,7 +308,7 @@ is_alone(void)
 {
 #ifdef __GLIBC__
     extern char __libc_single_threaded __attribute__((weak));
-    return held.hooked && &__libc_single_threaded != NULL
+    return hooked && &__libc_single_threaded != NULL
            && __libc_single_threaded;
 #else
     return false;
@@ -290,7 +318,12 @@ is_alone(void)
 int
 slp_section_prepare(PyThreadState *ts)
 {
-    if (!is_alone() && need_guardian(THE_GIL(ts)) < 0) {
+    hold *h = hold_of(ts);
+    if (h == NULL) {
+        PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
+        return -1;
+    }
+    if (!is_alone() && need_guardian(h) < 0) {
         return -1;
     }
     if (SLP_UNLIKELY(is_asked(ts))) {
@@ -302,42 +335,43 @@ slp_section_prepare(PyThreadState *ts)
 
 /* Who is in the middle of a wait does not ask for the GIL at its end. */
 static void
-bump(gil_state *gil)
+bump(hold *h)
 {
-    gil->switch_number++;
-    held.bumps++;
+    h->gil->switch_number++;
+    h->bumps++;
 }
 
 void
 slp_section_open(slp_section *s, PyThreadState *ts)
 {
-    if (s->ts != NULL) {
+    hold *h = hold_of(ts);
+    if (s->ts != NULL || h == NULL) {
         return;
     }
-    gil_state *gil = THE_GIL(ts);
-    if (SLP_UNLIKELY(!held.runs && !is_alone())) {
+    gil_state *gil = h->gil;
+    if (SLP_UNLIKELY(!h->runs && !is_alone())) {
         /* Threads have come since its tasklet was made atomic.  If there can be
            no guardian the section holds, and who lets go may wait long. */
-        (void)start_guardian(gil);
+        (void)start_guardian(h);
     }
     pthread_mutex_lock(&gil->mutex);
-    held.gil = gil;
-    if (held.first == NULL) {
-        held.usual = gil->interval;
+    if (h->first == NULL) {
+        h->usual = gil->interval;
         gil->interval = FOREVER;
     }
     s->ts = ts;
+    s->hold = h;
     s->prev = NULL;
-    s->next = held.first;
+    s->next = h->first;
     if (s->next != NULL) {
         s->next->prev = s;
     }
-    held.first = s;
-    bump(gil);
+    h->first = s;
+    bump(h);
     take_back(ts);
-    if (SLP_UNLIKELY(held.asleep)) {
-        held.asleep = false;
-        pthread_cond_signal(&held.wake);
+    if (SLP_UNLIKELY(h->asleep)) {
+        h->asleep = false;
+        pthread_cond_signal(&h->wake);
     }
     pthread_mutex_unlock(&gil->mutex);
 }
@@ -346,18 +380,19 @@ slp_section_open(slp_section *s, PyThreadState *ts)
 static void
 unlink_section(slp_section *s)
 {
+    hold *h = s->hold;
     if (s->prev != NULL) {
         s->prev->next = s->next;
     }
     else {
-        held.first = s->next;
+        h->first = s->next;
     }
     if (s->next != NULL) {
         s->next->prev = s->prev;
     }
     s->ts = NULL;
-    if (held.first == NULL) {
-        held.gil->interval = held.usual;
+    if (h->first == NULL) {
+        h->gil->interval = h->usual;
     }
 }
 
@@ -368,16 +403,17 @@ slp_section_close(slp_section *s)
     if (ts == NULL) {
         return;
     }
-    gil_state *gil = held.gil;
+    hold *h = s->hold;
+    gil_state *gil = h->gil;
     pthread_mutex_lock(&gil->mutex);
     unlink_section(s);
-    if (SLP_UNLIKELY(held.overdue != NULL)) {
-        if (held.overdue == ts && holder_of(gil) == ts
+    if (SLP_UNLIKELY(h->overdue != NULL)) {
+        if (h->overdue == ts && holder_of(gil) == ts
             && somebody_waits(gil)) {
             ask(ts);
-            held.asked = ts;
+            h->asked = ts;
         }
-        held.overdue = NULL;
+        h->overdue = NULL;
     }
     pthread_mutex_unlock(&gil->mutex);
 }
@@ -385,13 +421,12 @@ slp_section_close(slp_section *s)
 /* In the child of a fork only the calling thread lives; CPython makes the mutex
    anew. */
 static void
-in_child(void)
+start_anew(hold *h, PyThreadState *ts)
 {
-    PyThreadState *ts = slp_ts();
-    held.runs = held.asleep = held.stop = false;
-    held.overdue = held.seen = held.asked = NULL;
-    init_wake();
-    slp_section *s = held.first;
+    h->runs = h->asleep = h->stop = false;
+    h->overdue = h->seen = h->asked = NULL;
+    init_wake(h);
+    slp_section *s = h->first;
     while (s != NULL) {
         slp_section *next = s->next;
         if (s->ts != ts) {
@@ -401,10 +436,32 @@ in_child(void)
     }
 }
 
+void
+slp_setup_lock(void)
+{
+    pthread_mutex_lock(&set_up);
+}
+
+void
+slp_setup_unlock(void)
+{
+    pthread_mutex_unlock(&set_up);
+}
+
+static void
+in_child(void)
+{
+    PyThreadState *ts = slp_ts();
+    for (hold *h = &first_hold; h != NULL; h = h->next) {
+        start_anew(h, ts);
+    }
+    slp_setup_unlock();
+}
+
 bool
 slp_signals_pending(PyThreadState *ts)
 {
-    return slp_is_main_thread() && are_signals_pending(ts);
+    return slp_handles_signals(ts) && are_signals_pending(ts);
 }
 
 /* ---- functions of CPython's that have to know ------------------------------ */
@@ -412,28 +469,30 @@ slp_signals_pending(PyThreadState *ts)
 static PyCFunction sys_get, sys_set, start_new;
 
 static bool
-is_held(void)
+is_held(hold *h)
 {
-    return held.first != NULL && THE_GIL(slp_ts()) == held.gil;
+    return h != NULL && h->first != NULL;
 }
 
 static PyObject *
 get_interval(PyObject *self, PyObject *args)
 {
-    return is_held() ? PyFloat_FromDouble(1e-6 * (double)held.usual)
-                     : sys_get(self, args);
+    hold *h = hold_of(slp_ts());
+    return is_held(h) ? PyFloat_FromDouble(1e-6 * (double)h->usual)
+                      : sys_get(self, args);
 }
 
 static PyObject *
 set_interval(PyObject *self, PyObject *args)
 {
     PyObject *r = sys_set(self, args);
-    if (r != NULL && is_held()) {
-        pthread_mutex_lock(&held.gil->mutex);
-        held.usual = held.gil->interval;
-        held.gil->interval = FOREVER;
-        bump(held.gil);
-        pthread_mutex_unlock(&held.gil->mutex);
+    hold *h = hold_of(slp_ts());
+    if (r != NULL && is_held(h)) {
+        pthread_mutex_lock(&h->gil->mutex);
+        h->usual = h->gil->interval;
+        h->gil->interval = FOREVER;
+        bump(h);
+        pthread_mutex_unlock(&h->gil->mutex);
     }
     return r;
 }
@@ -442,7 +501,8 @@ set_interval(PyObject *self, PyObject *args)
 static int
 before_thread(void)
 {
-    return is_held() ? need_guardian(held.gil) : 0;
+    hold *h = hold_of(slp_ts());
+    return is_held(h) ? need_guardian(h) : 0;
 }
 
 static PyObject *
@@ -497,68 +557,108 @@ stand_in_front(size_t i)
                            ? ((PyCFunctionObject *)f)->m_ml
                            : NULL;
     bool same = def != NULL && def->ml_flags == wrapped[i].flags;
+    slp_setup_lock(); /* interpreters share the table */
     if (same && def->ml_meth != wrapped[i].ours) {
         *wrapped[i].theirs = def->ml_meth;
         def->ml_meth = wrapped[i].ours;
     }
+    slp_setup_unlock();
     Py_DECREF(f);
     return same;
 }
 
+/* Makes the one for its GIL if there is none; -1 with MemoryError. */
+static int
+add_hold(PyInterpreterState *interp)
+{
+    gil_state *gil = GIL_OF(interp);
+    hold *h = &first_hold;
+    if (gil != GIL_OF(PyInterpreterState_Main())) {
+        h = first_hold.next;
+        while (h != NULL && h->gil != NULL) {
+            h = h->next;
+        }
+    }
+    if (h == NULL) {
+        h = PyMem_RawCalloc(1, sizeof(*h));
+        if (h == NULL) {
+            PyErr_NoMemory();
+            return -1;
+        }
+        init_wake(h);
+        h->next = first_hold.next;
+        __atomic_store_n(&first_hold.next, h, __ATOMIC_RELEASE);
+    }
+    __atomic_store_n(&h->gil, gil, __ATOMIC_RELEASE);
+    return 0;
+}
+
 int
-slp_gil_setup(void)
+slp_gil_setup(PyInterpreterState *interp)
 {
     static bool once;
-    held.hooked = true;
+    bool all = true;
     for (size_t i = 0; i < Py_ARRAY_LENGTH(wrapped); i++) {
         int r = stand_in_front(i);
         if (r < 0) {
             return -1;
         }
-        held.hooked &= r;
+        all &= r;
     }
+    slp_setup_lock();
+    hooked = all;
     if (!once) {
         once = true;
-        init_wake();
-        pthread_atfork(NULL, NULL, in_child);
+        init_wake(&first_hold);
+        pthread_atfork(slp_setup_lock, slp_setup_unlock, in_child);
     }
-    return 0;
+    int r = add_hold(interp);
+    slp_setup_unlock();
+    return r;
 }
 
 static void
-end_guardian(void)
+end_guardian(hold *h)
 {
-    pthread_mutex_lock(&held.gil->mutex);
-    held.stop = true;
-    pthread_cond_signal(&held.wake);
-    pthread_mutex_unlock(&held.gil->mutex);
-    pthread_join(held.thread, NULL);
-    if (held.asked == slp_ts()) {
-        take_back(held.asked); /* perhaps nobody waits any more */
+    pthread_mutex_lock(&h->gil->mutex);
+    h->stop = true;
+    pthread_cond_signal(&h->wake);
+    pthread_mutex_unlock(&h->gil->mutex);
+    pthread_join(h->thread, NULL);
+    if (h->asked == slp_ts()) {
+        take_back(h->asked); /* perhaps nobody waits any more */
     }
-    held.asked = NULL;
-    held.runs = false;
+    h->asked = NULL;
+    h->runs = false;
 }
 
 void
-slp_gil_shutdown(void)
+slp_gil_shutdown(PyInterpreterState *interp)
 {
-    if (held.runs) {
-        end_guardian();
-        held.gil = NULL;
+    bool main = interp == PyInterpreterState_Main();
+    hold *h = find_hold(GIL_OF(interp));
+    if (h == NULL || !(main || OWNS_GIL(interp))) {
+        return; /* others need it yet */
+    }
+    if (h->runs) {
+        end_guardian(h);
+    }
+    if (!main) {
+        __atomic_store_n(&h->gil, NULL, __ATOMIC_RELEASE);
     }
 }
 
 void
 slp_gil_before_fork(void)
 {
-    if (!held.runs) {
+    hold *h = hold_of(slp_ts());
+    if (h == NULL || !h->runs) {
         return;
     }
-    pthread_mutex_lock(&held.gil->mutex);
-    bool idle = held.first == NULL && held.asked == NULL;
-    pthread_mutex_unlock(&held.gil->mutex);
+    pthread_mutex_lock(&h->gil->mutex);
+    bool idle = h->first == NULL && h->asked == NULL;
+    pthread_mutex_unlock(&h->gil->mutex);
     if (idle) {
-        end_guardian();
+        end_guardian(h);
     }
 }

@@ -16,7 +16,8 @@
 
 /* One for each thread that may have one; zero: closed. */
 typedef struct slp_section {
-    PyThreadState *ts; /* who is inside; NULL: closed */
+    PyThreadState *ts;     /* who is inside; NULL: closed */
+    struct slp_hold *hold; /* of which GIL */
     struct slp_section *next, *prev;
 } slp_section;
 
@@ -37,9 +38,13 @@ SLP_INTERNAL void slp_section_close(slp_section *s);
 SLP_INTERNAL bool slp_signals_pending(PyThreadState *ts);
 
 /* Once per interpreter; -1 with an exception. */
-SLP_INTERNAL int slp_gil_setup(void);
+SLP_INTERNAL int slp_gil_setup(PyInterpreterState *interp);
 /* All sections have been closed, and none is going to be opened. */
-SLP_INTERNAL void slp_gil_shutdown(void);
+SLP_INTERNAL void slp_gil_shutdown(PyInterpreterState *interp);
+/* What interpreters share is set up under a lock that is held across fork; nothing
+   of CPython's is called that might let go of the GIL. */
+SLP_INTERNAL void slp_setup_lock(void);
+SLP_INTERNAL void slp_setup_unlock(void);
 /* The guardian ends if it has nothing to do: it is there again when needed. */
 SLP_INTERNAL void slp_gil_before_fork(void);
 

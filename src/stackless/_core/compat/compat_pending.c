@@ -59,7 +59,7 @@ slp_pending_after_fork(PyThreadState *ts)
 static struct _pending_calls *
 queue_of(PyThreadState *ts)
 {
-    return slp_is_main_thread() ? &_PyRuntime.ceval.pending_mainthread
+    return slp_handles_signals(ts) ? &_PyRuntime.ceval.pending_mainthread
                                 : &ts->interp->ceval.pending;
 }
 
@@ -68,7 +68,7 @@ slp_pending_again(PyThreadState *ts, slp_pending_fn fn, void *arg, bool inside)
 {
     (void)inside;
     queue_of(ts)->maxloop = 1;
-    return push(ts->interp, slp_is_main_thread(), fn, arg);
+    return push(ts->interp, slp_handles_signals(ts), fn, arg);
 }
 
 bool
@@ -78,13 +78,13 @@ slp_pending_repeated(PyThreadState *ts, slp_pending_fn fn, void *arg)
     if (!_Py_eval_breaker_bit_is_set(ts, _PY_CALLS_TO_DO_BIT)) {
         return false;
     }
-    return push(ts->interp, slp_is_main_thread(), fn, arg);
+    return push(ts->interp, slp_handles_signals(ts), fn, arg);
 }
 
 void
 slp_pending_enough(PyThreadState *ts)
 {
-    queue_of(ts)->maxloop = slp_is_main_thread() ? MAXPENDINGCALLSLOOP_MAIN
+    queue_of(ts)->maxloop = slp_handles_signals(ts) ? MAXPENDINGCALLSLOOP_MAIN
                                                  : MAXPENDINGCALLSLOOP;
 }
 
@@ -93,7 +93,7 @@ slp_pending_enough(PyThreadState *ts)
 bool
 slp_pending_again(PyThreadState *ts, slp_pending_fn fn, void *arg, bool inside)
 {
-    bool main = slp_is_main_thread();
+    bool main = slp_handles_signals(ts);
     /* The queue is worked off up to the first empty entry. */
     return (!inside || push(ts->interp, main, NULL, NULL))
            && push(ts->interp, main, fn, arg);
@@ -226,7 +226,7 @@ slp_pending_go(PyThreadState *ts, int (*go)(void))
     struct _pending_calls *pending = &ts->interp->ceval.pending;
     struct _pending_calls *of_main = &_PyRuntime.ceval.pending_mainthread;
     bool left = any_left(pending);
-    left |= slp_is_main_thread() && any_left(of_main);
+    left |= slp_handles_signals(ts) && any_left(of_main);
 #    if PY_VERSION_HEX >= 0x030D0000
     pending->handling_thread = NULL;
     if (left) {

@@ -95,6 +95,7 @@ void
 slp_pop_setup(void)
 {
     PyObjectArenaAllocator now, ours = {NULL, arena_alloc, arena_free};
+    slp_setup_lock();
     PyObject_GetArenaAllocator(&now);
     if (behind.free == NULL) {
         behind = now;
@@ -103,4 +104,5 @@ slp_pop_setup(void)
     if (now.free == behind.free) {
         PyObject_SetArenaAllocator(&ours);
     }
+    slp_setup_unlock();
 }

@@ -652,23 +652,25 @@ slp_cstate_go_on(PyThreadState *ts, slp_cstate *below, PyObject *func,
     return PyObject_Call(func, args, NULL);
 }
 
-/* Those of the usual size are kept for reuse, under the GIL; not where memory
-   errors are looked for. */
+/* Those of the usual size are kept for reuse, by each OS thread: interpreters may
+   have GILs of their own.  Not where memory errors are looked for. */
 #ifdef SLP_CHECK
 #    define MAX_SPARE 0
 #else
 #    define MAX_SPARE 256
 #endif
-static _PyStackChunk *spare_chunks;
-static int spare_count;
+static SLP_TLS struct {
+    _PyStackChunk *first;
+    int count, limit;
+} spare;
 
 _PyStackChunk *
 slp_chunk_new(size_t size)
 {
-    _PyStackChunk *chunk = spare_chunks;
+    _PyStackChunk *chunk = spare.first;
     if (chunk != NULL && size == SLP_CHUNK_SIZE) {
-        spare_chunks = chunk->previous;
-        spare_count--;
+        spare.first = chunk->previous;
+        spare.count--;
     }
     else {
         chunk = PyMem_RawMalloc(size);
@@ -684,12 +686,24 @@ slp_chunk_new(size_t size)
 void
 slp_chunk_free(_PyStackChunk *chunk)
 {
-    if (chunk->size == SLP_CHUNK_SIZE && spare_count < MAX_SPARE) {
-        chunk->previous = spare_chunks;
-        spare_chunks = chunk;
-        spare_count++;
+    if (chunk->size == SLP_CHUNK_SIZE && spare.count < spare.limit) {
+        chunk->previous = spare.first;
+        spare.first = chunk;
+        spare.count++;
     }
     else {
+        PyMem_RawFree(chunk);
+    }
+}
+
+void
+slp_chunks_keep(bool wanted)
+{
+    spare.limit = wanted ? MAX_SPARE : 0;
+    while (!wanted && spare.count > 0) {
+        _PyStackChunk *chunk = spare.first;
+        spare.first = chunk->previous;
+        spare.count--;
         PyMem_RawFree(chunk);
     }
 }
@@ -707,7 +721,7 @@ slp_stack_size(PyThreadState *ts)
 
 #if PY_VERSION_HEX < 0x030C0000
 
-static _PyStackChunk *base_chunks; /* under the GIL; all of one size */
+static _PyStackChunk *base_chunks; /* under the one GIL; all of one size */
 
 _PyStackChunk *
 slp_chunk_new_base(size_t size)

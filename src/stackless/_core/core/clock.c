@@ -2,21 +2,15 @@
 /* Asks threads, every so often, to look whether their tasklet has run long enough.
 
    A thread of its own, without a thread state and without the GIL: all it does is
-   to queue calls.  It ends when nobody has wanted it for a while. */
+   to queue calls.  It ends when nobody has wanted it for a while.  All
+   interpreters of the process share it. */
 #include "clock.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
-#include "state.h"
-
 #define LINGER (2 * SLP_SECOND)
-
-typedef struct {
-    uint64_t period, next;
-    bool asked; /* a call is queued that nobody has made yet */
-} bell;
 
 static struct {
     pthread_mutex_t mutex;
@@ -27,11 +21,8 @@ static struct {
     bool stop;    /* it is to */
     bool paused;  /* there is a fork */
     bool lost;    /* in its child */
-    bool closed;  /* there is none any more */
-    slp_pending_fn fn;
-    PyInterpreterState *interp;
-    bell bells[2]; /* of the main thread; of the others */
-} timer = {.mutex = PTHREAD_MUTEX_INITIALIZER, .closed = true};
+    slp_clock *clocks;
+} timer = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 
 uint64_t
 slp_now(void)
@@ -43,7 +34,7 @@ slp_now(void)
 
 /* Ring it if it is time; when to look again, at the latest then. */
 static uint64_t
-look_at(bell *b, uint64_t now, uint64_t until)
+look_at(slp_clock *c, slp_bell *b, uint64_t now, uint64_t until)
 {
     if (b->period == 0) {
         return until;
@@ -51,10 +42,10 @@ look_at(bell *b, uint64_t now, uint64_t until)
     if (now >= b->next) {
         b->next = now + b->period;
         if (!__atomic_load_n(&b->asked, __ATOMIC_RELAXED)) {
-            bool of_main = b == &timer.bells[0];
+            bool of_main = b == &c->bells[0];
             __atomic_store_n(&b->asked, true, __ATOMIC_RELAXED);
-            if (!slp_pending_add(timer.interp, of_main, timer.fn,
-                                 of_main ? timer.bells : NULL)) {
+            if (!slp_pending_add(c->interp, of_main, c->fn,
+                                 of_main ? c : NULL)) {
                 __atomic_store_n(&b->asked, false, __ATOMIC_RELAXED);
             }
         }
@@ -69,8 +60,10 @@ tick(void *Py_UNUSED(arg))
     pthread_mutex_lock(&timer.mutex);
     while (!timer.stop) {
         uint64_t now = slp_now(), until = UINT64_MAX;
-        until = look_at(&timer.bells[0], now, until);
-        until = look_at(&timer.bells[1], now, until);
+        for (slp_clock *c = timer.clocks; c != NULL; c = c->next) {
+            until = look_at(c, &c->bells[0], now, until);
+            until = look_at(c, &c->bells[1], now, until);
+        }
         if (until != UINT64_MAX) {
             wanted = now;
         }
@@ -129,7 +122,7 @@ end(void)
 }
 
 static bool
-set_period(bell *b, uint64_t period)
+set_period(slp_bell *b, uint64_t period)
 {
     if (b->period == period) {
         return false;
@@ -140,14 +133,14 @@ set_period(bell *b, uint64_t period)
 }
 
 const char *
-slp_clock_set(uint64_t in_main, uint64_t in_others)
+slp_clock_set(slp_clock *c, uint64_t in_main, uint64_t in_others)
 {
     const char *error = NULL;
     pthread_mutex_lock(&timer.mutex);
-    bool changed = set_period(&timer.bells[0], in_main);
-    changed |= set_period(&timer.bells[1], in_others);
+    bool changed = set_period(&c->bells[0], in_main);
+    changed |= set_period(&c->bells[1], in_others);
     if (in_main != 0 || in_others != 0) {
-        error = timer.closed ? "the interpreter is shutting down"
+        error = c->closed ? "the interpreter is shutting down"
                 : !start()   ? "can't start new thread"
                              : NULL;
         if (changed) {
@@ -159,10 +152,20 @@ slp_clock_set(uint64_t in_main, uint64_t in_others)
 }
 
 void
-slp_clock_answered(bool of_main)
+slp_clock_answered(slp_clock *c, bool of_main)
 {
-    __atomic_store_n(&timer.bells[of_main ? 0 : 1].asked, false,
+    __atomic_store_n(&c->bells[of_main ? 0 : 1].asked, false,
                      __ATOMIC_RELAXED);
+}
+
+static bool
+is_wanted(void)
+{
+    slp_clock *c = timer.clocks;
+    while (c != NULL && c->bells[0].period == 0 && c->bells[1].period == 0) {
+        c = c->next;
+    }
+    return c != NULL;
 }
 
 /* ---- forks ----------------------------------------------------------------- */
@@ -178,13 +181,28 @@ make_primitives(void)
     pthread_condattr_destroy(&attr);
 }
 
+/* The child has no other interpreter than the one that has forked. */
 static void
 in_child(void)
 {
+    PyThreadState *ts = slp_ts();
+    slp_clock **link = &timer.clocks;
     make_primitives();
+    while (*link != NULL) {
+        slp_clock *c = *link;
+        if (ts != NULL && c->interp != ts->interp) {
+            *link = c->next;
+            c->closed = true;
+        }
+        else {
+            link = &c->next;
+        }
+    }
     timer.lost = timer.paused || timer.runs;
     timer.started = timer.runs = timer.stop = false;
-    timer.bells[0].asked = timer.bells[1].asked = false;
+    for (slp_clock *c = timer.clocks; c != NULL; c = c->next) {
+        c->bells[0].asked = c->bells[1].asked = false;
+    }
 }
 
 /* C code forks without telling: then the thread is not in the middle of queueing a
@@ -222,9 +240,8 @@ void
 slp_clock_go_on(void)
 {
     pthread_mutex_lock(&timer.mutex);
-    bool wanted = timer.bells[0].period != 0 || timer.bells[1].period != 0;
     timer.paused = timer.lost = false;
-    bool fine = !wanted || timer.closed || start();
+    bool fine = !is_wanted() || start();
     pthread_mutex_unlock(&timer.mutex);
     if (!fine) {
         PyErr_SetString(PyExc_RuntimeError, "can't start new thread");
@@ -234,27 +251,44 @@ slp_clock_go_on(void)
 
 /* ---- set-up ---------------------------------------------------------------- */
 
-void
-slp_clock_setup(slp_state *s, slp_pending_fn fn)
+static void
+set_up(void)
 {
-    static bool once;
-    if (!once) {
-        once = true;
-        make_primitives();
-        pthread_atfork(before_fork, after_fork, in_child);
-    }
-    timer.fn = fn;
-    timer.interp = s->interp;
-    timer.bells[0].asked = timer.bells[1].asked = false;
-    timer.paused = timer.lost = timer.closed = false;
+    make_primitives();
+    pthread_atfork(before_fork, after_fork, in_child);
 }
 
 void
-slp_clock_stop(void)
+slp_clock_setup(slp_clock *c, PyInterpreterState *interp, slp_pending_fn fn)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, set_up);
+    *c = (slp_clock){.interp = interp, .fn = fn};
     pthread_mutex_lock(&timer.mutex);
-    timer.bells[0].period = timer.bells[1].period = 0;
-    timer.closed = true;
-    end();
+    if (timer.clocks == NULL) {
+        timer.paused = timer.lost = false;
+    }
+    c->next = timer.clocks;
+    timer.clocks = c;
+    pthread_mutex_unlock(&timer.mutex);
+}
+
+void
+slp_clock_stop(slp_clock *c)
+{
+    if (c->interp == NULL || c->closed) {
+        return;
+    }
+    pthread_mutex_lock(&timer.mutex);
+    slp_clock **link = &timer.clocks;
+    while (*link != c) {
+        link = &(*link)->next;
+    }
+    *link = c->next;
+    c->bells[0].period = c->bells[1].period = 0;
+    c->closed = true;
+    if (timer.clocks == NULL) {
+        end();
+    }
     pthread_mutex_unlock(&timer.mutex);
 }

@@ -8,19 +8,36 @@
 
 /* Of a clock that is never set back. */
 SLP_INTERNAL uint64_t slp_now(void);
+
+typedef struct {
+    uint64_t period, next;
+    bool asked; /* a call is queued that nobody has made yet */
+} slp_bell;
+
+/* What one interpreter asks for; changed under a lock of its own kind. */
+typedef struct slp_clock {
+    PyInterpreterState *interp; /* NULL: it was not set up */
+    slp_pending_fn fn;
+    slp_bell bells[2]; /* of the main thread; of the others */
+    struct slp_clock *next;
+    bool closed; /* there is none any more */
+} slp_clock;
+
 /* Have fn(arg) called every so often, see slp_pending_add(): in the main thread,
-   and in whichever other threads come by.  0: not at all.  NULL, or why there can be
-   no thread for that. */
-SLP_INTERNAL const char *slp_clock_set(uint64_t in_main, uint64_t in_others);
+   and in whichever other threads of the interpreter come by.  0: not at all.
+   NULL, or why there can be no thread for that. */
+SLP_INTERNAL const char *slp_clock_set(slp_clock *c, uint64_t in_main,
+                                       uint64_t in_others);
 /* fn(of_main ? not NULL : NULL) was called. */
-SLP_INTERNAL void slp_clock_answered(bool of_main);
-SLP_INTERNAL void slp_clock_setup(slp_state *s, slp_pending_fn fn);
+SLP_INTERNAL void slp_clock_answered(slp_clock *c, bool of_main);
+SLP_INTERNAL void slp_clock_setup(slp_clock *c, PyInterpreterState *interp,
+                                  slp_pending_fn fn);
 /* Around a fork: the process has no thread of ours then, or CPython would warn. */
 SLP_INTERNAL void slp_clock_pause(void);
 SLP_INTERNAL void slp_clock_go_on(void);
 /* Is this a child that has not called slp_clock_go_on() yet? */
 SLP_INTERNAL bool slp_clock_is_lost(void);
 /* For good. */
-SLP_INTERNAL void slp_clock_stop(void);
+SLP_INTERNAL void slp_clock_stop(slp_clock *c);
 
 #endif

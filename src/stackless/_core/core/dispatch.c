@@ -66,11 +66,29 @@ gate_failed(slp_thread *st)
     return NULL;
 }
 
+static PyObject *dispatch_op(slp_thread *st, uintptr_t sp);
+
+/* Only what programs do may lead to another interpreter and back, and leave
+   slp_this_thread behind.  Raw ops follow others at once, but for the one that
+   a tasklet ends in. */
+static inline PyObject *
+call_raw_op(op_raw raw, uintptr_t sp)
+{
+    slp_thread *st = slp_this_thread;
+    if (raw == dispatch_op && SLP_UNLIKELY(st == NULL || st->ts != slp_ts())) {
+        st = slp_thread_peek();
+    }
+    SLP_ASSERT(st->ts == slp_ts());
+    PyObject *r = raw(st, sp);
+    slp_thread_still(st);
+    return r;
+}
+
 static inline PyObject *
 call_op(slp_op *op, uintptr_t sp)
 {
     if (op->fn == NULL) {
-        return op->raw(slp_this_thread, sp);
+        return call_raw_op(op->raw, sp);
     }
     slp_thread *st = slp_thread_get();
     if (SLP_UNLIKELY(st == NULL)) {
@@ -81,8 +99,11 @@ call_op(slp_op *op, uintptr_t sp)
     PyObject *room[SLP_POINT_ARGS];
     PyObject **args = slp_point_args(slp_point_of(e.gate), op->nargs, room);
     if (SLP_UNLIKELY(op->fn(st, &e, args) < 0)) {
-        return gate_failed(st);
+        PyObject *r = gate_failed(st);
+        slp_thread_still(st);
+        return r;
     }
+    slp_thread_still(st);
     slp_tracing_off(st->ts);
     return Py_NewRef(st->state->resume_op);
 }

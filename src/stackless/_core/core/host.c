@@ -34,7 +34,8 @@ make_ready(slp_task *me, PyObject *func)
     return 0;
 }
 
-static slp_thread *hosted; /* whose main that is; under the GIL */
+static slp_thread *hosted; /* whose main that is; under the GIL of the main
+                              interpreter, the only one that has one */
 
 /* greenlet keeps parts of C stacks, by address: from now on main is left hard,
    so that it stays where it is or comes next. */
@@ -93,7 +94,8 @@ PyObject *
 slp_host_call(slp_thread *st, PyObject *func)
 {
     slp_task *me = st->current;
-    if (hosted == NULL && me == st->main && st->running == st->native) {
+    bool first = st->state->interp == PyInterpreterState_Main();
+    if (first && hosted == NULL && me == st->main && st->running == st->native) {
         st->pool.limit = st->state->carrier_limit;
         slp_carrier *c = slp_carrier_idle(st);
         if (c != NULL && make_ready(me, func) == 0) {

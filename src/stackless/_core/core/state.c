@@ -7,21 +7,26 @@
    stale pointer to one, which slp_thread_peek() must be able to look at. */
 #include "state.h"
 
+#include <pthread.h>
+
 #include "dispatch.h"
 #include "quick.h"
 #include "sleep.h"
 #include "watchdog.h"
 
-#define STATE_KEY  "_stackless.state"
 #define THREAD_KEY "_stackless.thread"
 #define WATCH_KEY  "_stackless.watch"
 
 SLP_TLS slp_thread *slp_this_thread;
-static slp_thread *unused_threads; /* under the GIL */
-static slp_state *published;       /* NULL: the module is gone */
-/* A process may have several interpreters, one after the other; each numbers
-   its threads from one. */
-static uint64_t generation;
+
+/* What the interpreters of a process share, whatever GILs they have.  The mutex
+   is a leaf, and held across fork. */
+static struct {
+    pthread_mutex_t mutex;
+    slp_state *states;
+    slp_thread *unused;
+    uint64_t generation; /* each interpreter numbers its threads from one */
+} shared = {.mutex = PTHREAD_MUTEX_INITIALIZER};
 /* The thread that has ended here; its destructors may still run. */
 static SLP_TLS struct {
     uint64_t generation, id;
@@ -46,26 +51,48 @@ slp_state_init(slp_state *s, PyObject *module)
     s->carrier_limit = 1024;
 }
 
-int
+static void
+lock_shared(void)
+{
+    pthread_mutex_lock(&shared.mutex);
+}
+
+static void
+unlock_shared(void)
+{
+    pthread_mutex_unlock(&shared.mutex);
+}
+
+static void
+install_fork_handlers(void)
+{
+    pthread_atfork(lock_shared, unlock_shared, unlock_shared);
+}
+
+void
 slp_state_publish(slp_state *s)
 {
-    PyObject *dict = PyInterpreterState_GetDict(s->interp);
-    if (dict == NULL) {
-        PyErr_SetString(PyExc_ImportError,
-                        "stackless: the interpreter has no dict");
-        return -1;
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, install_fork_handlers);
+    lock_shared();
+    s->generation = ++shared.generation;
+    s->next_state = shared.states;
+    shared.states = s;
+    s->published = true;
+    unlock_shared();
+}
+
+static void
+unpublish(slp_state *s)
+{
+    lock_shared();
+    slp_state **link = &shared.states;
+    while (*link != s) {
+        link = &(*link)->next_state;
     }
-    PyObject *capsule = PyCapsule_New(s, STATE_KEY, NULL);
-    if (capsule == NULL) {
-        return -1;
-    }
-    int r = PyDict_SetItemString(dict, STATE_KEY, capsule);
-    Py_DECREF(capsule);
-    if (r == 0) {
-        published = s;
-        generation++;
-    }
-    return r;
+    *link = s->next_state;
+    s->published = false;
+    unlock_shared();
 }
 
 /* At the very end of the interpreter the module may go before tasklets. */
@@ -73,10 +100,12 @@ void
 slp_state_gone(slp_state *s)
 {
     s->finalizing = true;
-    bool ours = published == s; /* not a module that was refused */
+    bool ours = s->published; /* not a module that was refused */
     if (ours) {
-        published = NULL;
-        slp_this_thread = NULL;
+        unpublish(s);
+        if (slp_this_thread != NULL && slp_this_thread->state == s) {
+            slp_this_thread = NULL; /* its chunks are kept */
+        }
     }
     /* Other OS threads may live on, and meet the next interpreter. */
     for (slp_thread *st = s->threads; st != NULL; st = st->next_thread) {
@@ -84,6 +113,7 @@ slp_state_gone(slp_state *s)
         st->ts = NULL;
         st->quick_sp = 0;
         st->quick_usual = false;
+        st->orphan = true;
     }
     while (s->all.all_next != &s->all) {
         slp_task *t = s->all.all_next;
@@ -92,20 +122,21 @@ slp_state_gone(slp_state *s)
         t->thread = NULL;
     }
     if (ours) {
-        slp_clock_stop();
-        slp_gil_shutdown();
+        slp_clock_stop(&s->clock);
+        slp_gil_shutdown(s->interp);
     }
 }
 
 static slp_state *
-find_state(void)
+find_state(PyInterpreterState *interp)
 {
-    if (published == NULL) {
-        return NULL;
+    lock_shared();
+    slp_state *s = shared.states;
+    while (s != NULL && s->interp != interp) {
+        s = s->next_state;
     }
-    PyObject *dict = PyInterpreterState_GetDict(PyInterpreterState_Get());
-    PyObject *capsule = dict ? PyDict_GetItemString(dict, STATE_KEY) : NULL;
-    return capsule ? PyCapsule_GetPointer(capsule, STATE_KEY) : NULL;
+    unlock_shared();
+    return s;
 }
 
 #define FOR_ALL_OBJECTS(s, DO)                                                \
@@ -195,6 +226,15 @@ slp_task_free(slp_state *s, slp_task *t)
 
 /* ---- threads ------------------------------------------------------------- */
 
+/* NULL: it has none now. */
+void
+slp_thread_again(slp_thread *st)
+{
+    slp_this_thread = st;
+    slp_pop_keep_chunks(st != NULL);
+    slp_chunks_keep(st != NULL);
+}
+
 static slp_task *
 new_main(slp_state *s, slp_thread *st)
 {
@@ -209,21 +249,27 @@ new_main(slp_state *s, slp_thread *st)
 static slp_thread *
 alloc_thread(void)
 {
-    slp_thread *st = unused_threads;
+    lock_shared();
+    slp_thread *st = shared.unused;
     if (st != NULL) {
-        unused_threads = st->next_thread;
-        memset(st, 0, sizeof(*st));
-        return st;
+        shared.unused = st->next_thread;
     }
-    return PyMem_RawCalloc(1, sizeof(*st));
+    unlock_shared();
+    if (st == NULL) {
+        return PyMem_RawCalloc(1, sizeof(*st));
+    }
+    memset(st, 0, sizeof(*st));
+    return st;
 }
 
 static void
 free_thread(slp_thread *st)
 {
     st->ts = NULL;
-    st->next_thread = unused_threads;
-    unused_threads = st;
+    lock_shared();
+    st->next_thread = shared.unused;
+    shared.unused = st;
+    unlock_shared();
 }
 
 static int
@@ -262,12 +308,11 @@ slp_thread_forget(slp_thread *st)
     st->quick_sp = 0;
     st->quick_usual = false;
     if (st->ts == slp_ts()) {
-        ended_thread.generation = generation;
+        ended_thread.generation = st->state->generation;
         ended_thread.id = st->ts_id;
     }
     if (slp_this_thread == st) {
-        slp_this_thread = NULL;
-        slp_pop_keep_chunks(false);
+        slp_thread_again(NULL);
     }
     st->ts = NULL;
 }
@@ -289,7 +334,10 @@ keeper_dealloc(PyObject *self)
         && ts == slp_ts()) {
         slp_chunks_forget(ts); /* a tasklet ends the interpreter */
     }
-    if (st != NULL && published == st->state) {
+    if (st != NULL && st->orphan) {
+        free_thread(st);
+    }
+    else if (st != NULL) {
         /* The last tasklet may take the module, and so the state, along. */
         PyObject *module = Py_NewRef(st->state->module);
         slp_thread_end(st);
@@ -297,8 +345,9 @@ keeper_dealloc(PyObject *self)
         free_thread(st);
         Py_DECREF(module);
     }
-    if (published != NULL && !published->finalizing) {
-        slp_sleepers_look(published, ((keeper *)self)->ts_id);
+    slp_state *s = find_state(slp_ts()->interp);
+    if (s != NULL && !s->finalizing) {
+        slp_sleepers_look(s, ((keeper *)self)->ts_id);
     }
     PyObject_Free(self);
     Py_DECREF(type);
@@ -395,14 +444,14 @@ slp_thread_watch(slp_state *s, PyThreadState *ts)
 static slp_thread *
 new_thread(PyThreadState *ts)
 {
-    slp_state *s = find_state();
+    slp_state *s = find_state(ts->interp);
     if (s == NULL || s->finalizing) {
         PyErr_SetString(PyExc_RuntimeError,
                         "stackless is not available in this thread: the "
                         "interpreter is shutting down");
         return NULL;
     }
-    if (ended_thread.generation == generation
+    if (ended_thread.generation == s->generation
         && ended_thread.id == PyThreadState_GetID(ts)) {
         PyErr_SetString(PyExc_RuntimeError,
                         "stackless is not available in this thread: it is "
@@ -437,8 +486,7 @@ new_thread(PyThreadState *ts)
     st->next_thread = s->threads;
     s->threads = st;
     slp_quick_update(st);
-    slp_pop_keep_chunks(true);
-    slp_this_thread = st;
+    slp_thread_again(st);
     slp_watch_threads(s);
     return st;
 }
@@ -446,14 +494,14 @@ new_thread(PyThreadState *ts)
 static slp_thread *
 find_thread(PyThreadState *ts)
 {
-    slp_state *s = find_state();
+    slp_state *s = find_state(ts->interp);
     slp_thread *st = s ? s->threads : NULL;
     uint64_t id = PyThreadState_GetID(ts);
     while (st != NULL && (st->ts != ts || st->ts_id != id)) {
         st = st->next_thread;
     }
     if (st != NULL) {
-        slp_this_thread = st;
+        slp_thread_again(st);
     }
     return st;
 }
@@ -480,9 +528,10 @@ slp_thread_find_or_make(void)
 slp_state *
 slp_state_peek(void)
 {
+    PyThreadState *ts = slp_ts();
     slp_thread *st = slp_this_thread;
-    if (SLP_LIKELY(st != NULL && st->ts == slp_ts())) {
+    if (SLP_LIKELY(st != NULL && st->ts == ts)) {
         return st->state;
     }
-    return find_state();
+    return find_state(ts->interp);
 }

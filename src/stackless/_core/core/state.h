@@ -3,7 +3,7 @@
 #ifndef SLP_STATE_H
 #define SLP_STATE_H
 
-#include "task.h"
+#include "clock.h"
 
 /* See room.h. */
 typedef struct {
@@ -14,6 +14,10 @@ typedef struct {
 /* Everything the module holds.  Python objects are owned. */
 struct slp_state {
     PyInterpreterState *interp;
+    slp_state *next_state; /* of another interpreter */
+    uint64_t generation;   /* no other state has the same */
+    bool published;
+    slp_clock clock;
     PyObject *module; /* borrowed: the module owns this */
 
     PyTypeObject *tasklet_type, *channel_type, *bomb_type, *atomic_type;
@@ -70,8 +74,8 @@ SLP_INTERNAL slp_state *slp_state_of(PyObject *module);
 SLP_INTERNAL void slp_state_init(slp_state *s, PyObject *module);
 SLP_INTERNAL int slp_state_traverse(slp_state *s, visitproc visit, void *arg);
 SLP_INTERNAL void slp_state_clear(slp_state *s);
-/* Registers what lets threads find the state; -1 with an exception. */
-SLP_INTERNAL int slp_state_publish(slp_state *s);
+/* Threads of its interpreter find it from now on. */
+SLP_INTERNAL void slp_state_publish(slp_state *s);
 
 /* An object of that type, tracked, zeroed but for its head; NULL with MemoryError.
    Not in the list of all tasklets. */
@@ -108,6 +112,17 @@ SLP_INTERNAL void slp_state_gone(slp_state *s);
 /* The calling OS thread's scheduler as far as it is known; look at it through
    the functions below.  SLP_TLS: no call is needed to find it. */
 SLP_INTERNAL extern SLP_TLS slp_thread *slp_this_thread;
+
+/* st is the calling OS thread's scheduler again, whatever Python code that it has
+   run since did in other interpreters. */
+SLP_INTERNAL void slp_thread_again(slp_thread *st);
+static inline void
+slp_thread_still(slp_thread *st)
+{
+    if (SLP_UNLIKELY(slp_this_thread != st)) {
+        slp_thread_again(st);
+    }
+}
 
 SLP_INTERNAL slp_thread *slp_thread_find_or_make(void);
 

@@ -164,6 +164,7 @@ struct slp_thread {
     long switch_trap;
     int in_callback;
     int collecting; /* collections that it has begun and not ended */
+    bool orphan;    /* the module's memory is gone, and so is the state */
     int doomed;     /* killed by the collector, to be run soon */
     long pickle_flags;
     uint64_t switches;

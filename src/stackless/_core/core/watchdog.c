@@ -61,16 +61,18 @@ static const char *
 set_clock(slp_state *s)
 {
     uint64_t in_main = 0, in_others = 0;
+    bool has_main = s->interp == PyInterpreterState_Main();
     for (slp_thread *st = s->threads; st != NULL; st = st->next_thread) {
         uint64_t p = period_for(s, &st->watch);
-        if (st->ident == slp_main_thread_id()) {
+        if (has_main && st->ident == slp_main_thread_id()) {
             in_main = shorter(in_main, p);
         }
         else {
             in_others = shorter(in_others, p);
         }
     }
-    return slp_clock_set(in_main, SLP_PENDING_ANYWHERE ? in_others : 0);
+    return slp_clock_set(&s->clock, in_main,
+                         SLP_PENDING_ANYWHERE ? in_others : 0);
 }
 
 void
@@ -247,7 +249,8 @@ static char again; /* its address: look() has asked for itself */
 static void
 ask_again(slp_thread *st, bool inside)
 {
-    if (!st->watch.asked && (SLP_PENDING_ANYWHERE || slp_is_main_thread())) {
+    if (!st->watch.asked
+        && (SLP_PENDING_ANYWHERE || slp_handles_signals(st->ts))) {
         st->watch.asked = slp_pending_again(st->ts, look, &again, inside);
     }
 }
@@ -285,7 +288,7 @@ note_answer(slp_watch *w, bool asked_again)
         w->answers++;
         w->asked = false;
     }
-    else if (!slp_is_main_thread()) {
+    else if (!slp_handles_signals(slp_ts())) {
         w->asked = w->asked && w->answers > 0;
         w->answers = 0;
     }
@@ -295,8 +298,12 @@ note_answer(slp_watch *w, bool asked_again)
 static int
 look(void *arg)
 {
+    slp_thread *st = slp_thread_peek();
     if (arg != &again) {
-        slp_clock_answered(arg != NULL);
+        slp_state *s = st ? st->state : slp_state_peek();
+        if (s != NULL) {
+            slp_clock_answered(&s->clock, arg != NULL);
+        }
     }
     else if (slp_pending_repeated(slp_ts(), look, arg)) {
         return 0;
@@ -304,7 +311,6 @@ look(void *arg)
     if (slp_clock_is_lost()) {
         slp_watch_after_fork();
     }
-    slp_thread *st = slp_thread_peek();
     if (st == NULL || st->state->finalizing) {
         return 0;
     }
@@ -408,10 +414,11 @@ static int
 set_limit(slp_thread *st, slp_task *me, const slp_limit *limit)
 {
     slp_watch *w = &st->watch;
-    if (!SLP_PENDING_ANYWHERE && !slp_is_main_thread()) {
+    if (!SLP_PENDING_ANYWHERE && !slp_handles_signals(st->ts)) {
         PyErr_SetString(PyExc_NotImplementedError,
                         "run() with a limit in another thread than the main "
-                        "one needs CPython 3.12 or later");
+                        "one, or in a subinterpreter, needs CPython 3.12 or "
+                        "later");
         return -1;
     }
     bool counted = limit->period == 0 && limit->ticks <= SLP_COUNTED_TICKS;
@@ -521,7 +528,7 @@ slp_watchdog_leave(slp_thread *st, slp_task *t, PyObject *v)
 void
 slp_watch_setup(slp_state *s)
 {
-    slp_clock_setup(s, look);
+    slp_clock_setup(&s->clock, s->interp, look);
 }
 
 void
@@ -542,7 +549,8 @@ void
 slp_watch_in_parent(slp_state *s)
 {
     /* CPython counts threads only after its own calls are made. */
-    if (!slp_pending_add(s->interp, slp_is_main_thread(), go_on, NULL)) {
+    bool main = slp_handles_signals(slp_ts());
+    if (!slp_pending_add(s->interp, main, go_on, NULL)) {
         slp_clock_go_on();
     }
 }
