@@ -90,63 +90,6 @@ def test_a_package_that_was_forgotten_is_refused():
     assert "already loaded" in out and "still here" in out
 
 
-INTERPRETERS = """
-import importlib
-for name in ("_interpreters", "_xxsubinterpreters"):
-    try:
-        interpreters = importlib.import_module(name)
-        break
-    except ImportError:
-        pass
-else:
-    print("no subinterpreters")
-    raise SystemExit
-code = '''
-try:
-    import stackless
-except ImportError as error:
-    print("refused:", error, flush=True)
-else:
-    print("loaded", flush=True)
-'''
-def attempt(**options):
-    interp = interpreters.create(**options)
-    result = interpreters.run_string(interp, code)
-    if result is not None:
-        print(result)
-    interpreters.destroy(interp)
-"""
-
-
-@pytest.mark.parametrize("loaded", [False, True])
-def test_a_subinterpreter_is_refused(loaded):
-    out = run(
-        ("import stackless\n" if loaded else "") + INTERPRETERS + "attempt()\n"
-    )
-    if "no subinterpreters" in out:
-        pytest.skip("no subinterpreters here")
-    assert "refused:" in out and "subinterpreter" in out
-
-
-def test_a_subinterpreter_leaves_the_main_one_alone():
-    out = run(
-        INTERPRETERS
-        + """
-attempt()
-import stackless
-channel = stackless.channel()
-stackless.tasklet(channel.send)("fine")
-print(channel.receive())
-attempt()
-stackless.tasklet(channel.send)("still fine")
-print(channel.receive())
-"""
-    )
-    if "no subinterpreters" in out:
-        pytest.skip("no subinterpreters here")
-    assert "fine" in out and "still fine" in out
-
-
 def test_the_self_check_leaves_no_trace():
     out = run(
         """

@@ -482,17 +482,53 @@ switch_words(PyThreadState *ts, slp_carrier *from, slp_carrier *to)
     }
 }
 
+static SLP_NOINLINE void
+switch_natively(slp_carrier *from, slp_carrier *to)
+{
+    if (SLP_LIKELY(!slp_carrier_base(to)->sliced)) {
+        slp_cstack_switch(from->stack, to->stack);
+    }
+    else {
+        switch_slowly(from, to, false, true);
+    }
+    while (from->errand != NULL) {
+        void (*fn)(void *) = from->errand;
+        struct slp_cstack *back = from->errand_back;
+        from->errand = NULL;
+        fn(from->errand_arg);
+        slp_cstack_switch(from->stack, back);
+    }
+}
+
 void
 slp_carrier_switch(PyThreadState *ts, slp_carrier *from, slp_carrier *to,
                    bool prepared)
 {
     switch_words(ts, from, to);
     bool out = prepared && from->slice_now;
-    if (SLP_LIKELY(!out && !slp_carrier_base(to)->sliced)) {
-        slp_cstack_switch(from->stack, to->stack);
-        return;
+    if (SLP_UNLIKELY(from->native)) {
+        switch_natively(from, to);
     }
-    switch_slowly(from, to, out, true);
+    else if (SLP_LIKELY(!out && !slp_carrier_base(to)->sliced)) {
+        slp_cstack_switch(from->stack, to->stack);
+    }
+    else {
+        switch_slowly(from, to, out, true);
+    }
+}
+
+void
+slp_carrier_errand(PyThreadState *ts, slp_carrier *from, slp_carrier *native,
+                   void (*fn)(void *), void *arg)
+{
+    SLP_ASSERT(native->native && native->errand == NULL);
+    native->errand = fn;
+    native->errand_arg = arg;
+    native->errand_back = from->stack;
+    slp_cstate_save(ts, from->cstate);
+    slp_cstate_load_limits(ts, native->cstate);
+    slp_cstack_switch(from->stack, native->stack);
+    slp_cstate_load_limits(ts, from->cstate);
 }
 
 void

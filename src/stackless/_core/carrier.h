@@ -49,6 +49,10 @@ typedef struct slp_carrier {
     slp_frame_link *links; /* valid if prepared: where frames return into */
     int link_count;        /* entry frames on this C stack */
     int link_room;
+    /* What somebody on another stack has this one do; native only. */
+    void (*errand)(void *);
+    void *errand_arg;
+    struct slp_cstack *errand_back; /* who waits for it */
     bool native;
     bool sliced;    /* its stack is in the heap */
     bool returned;  /* it was sliced, and has run since */
@@ -89,6 +93,11 @@ SLP_INTERNAL void slp_carrier_switch(PyThreadState *ts, slp_carrier *from,
 /* The same, and never return: `from` is to be freed. */
 SLP_INTERNAL void slp_carrier_leave(PyThreadState *ts, slp_carrier *from,
                                     slp_carrier *to);
+/* Call fn(arg), which may not switch, on the thread's own stack, which is
+   suspended; `from` runs. */
+SLP_INTERNAL void slp_carrier_errand(PyThreadState *ts, slp_carrier *from,
+                                     slp_carrier *native, void (*fn)(void *),
+                                     void *arg);
 /* The one that a call on a new stack began on; else c. */
 static inline slp_carrier *
 slp_carrier_base(slp_carrier *c)

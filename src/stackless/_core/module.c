@@ -826,24 +826,25 @@ module_exec(PyObject *module)
         return -1;
     }
     slp_state_init(s, module);
-    if (slp_state_peek() != NULL) {
+    int exists = slp_state_exists(s->interp);
+    if (exists < 0) {
+        return -1;
+    }
+    if (exists) {
         PyErr_SetString(PyExc_ImportError,
                         "stackless._core is already loaded in this "
                         "interpreter and cannot be loaded again");
         return -1;
     }
     if (slp_tools_setup(slp_ts()) < 0 || slp_gil_setup(s->interp) < 0
-        || name_functions(module) < 0 || add_tasklet_exit(s) < 0
-        || slp_dispatch_setup(s) < 0 || slp_sleep_setup(s) < 0
-        || slp_interrupts_setup(s) < 0 || slp_misc_types_setup(s, module) < 0
-        || slp_bomb_setup(s, module) < 0 || slp_tasklet_setup(s, module) < 0
-        || slp_channel_setup(s, module) < 0 || slp_points_setup(s, module) < 0
-        || slp_frozen_setup(s) < 0) {
-        return -1;
-    }
-    slp_state_publish(s);
-    if (slp_capi_setup(module) < 0 || slp_check_setup(module) < 0
-        || register_hooks(module) < 0) {
+        || slp_visits_setup(slp_run_natively) < 0 || name_functions(module) < 0
+        || add_tasklet_exit(s) < 0 || slp_dispatch_setup(s) < 0
+        || slp_sleep_setup(s) < 0 || slp_interrupts_setup(s) < 0
+        || slp_misc_types_setup(s, module) < 0 || slp_bomb_setup(s, module) < 0
+        || slp_tasklet_setup(s, module) < 0 || slp_channel_setup(s, module) < 0
+        || slp_points_setup(s, module) < 0 || slp_frozen_setup(s) < 0
+        || slp_state_publish(s) < 0 || slp_capi_setup(module) < 0
+        || slp_check_setup(module) < 0 || register_hooks(module) < 0) {
         return -1;
     }
     return self_check(s, module);
@@ -863,6 +864,9 @@ module_clear(PyObject *module)
     slp_state *s = slp_state_of(module);
     s->finalizing = true;
     slp_quick_update_all(s);
+    Py_CLEAR(s->channel_callback); /* what may lead back to the module */
+    Py_CLEAR(s->schedule_callback);
+    Py_CLEAR(s->error_handler);
     return 0;
 }
 

@@ -84,12 +84,6 @@ slp_is_main_thread(void)
 {
     return PyThread_get_thread_ident() == slp_main_thread_id();
 }
-/* Does this thread handle signals?  No thread of a subinterpreter does. */
-static inline bool
-slp_handles_signals(PyThreadState *ts)
-{
-    return ts->interp == PyInterpreterState_Main() && slp_is_main_thread();
-}
 
 static inline void
 slp_depth_install(PyThreadState *ts, slp_pystate *s)
@@ -200,6 +194,8 @@ SLP_INTERNAL void slp_cstate_init(PyThreadState *ts, slp_cstate *c, char *low,
 SLP_INTERNAL size_t slp_cstate_size(size_t *minimum);
 SLP_INTERNAL void slp_cstate_save(PyThreadState *ts, slp_cstate *c);
 SLP_INTERNAL void slp_cstate_load(PyThreadState *ts, slp_cstate *c);
+/* Only how far the C stack goes. */
+SLP_INTERNAL void slp_cstate_load_limits(PyThreadState *ts, slp_cstate *c);
 /* Newest frame of Python code of a saved C stack. */
 SLP_INTERNAL slp_frame *slp_cstate_frame(slp_cstate *c);
 /* Call the function (no arguments) as the first one of a fresh C stack. */
@@ -213,6 +209,7 @@ SLP_INTERNAL PyObject *slp_cstate_go_on(PyThreadState *ts, slp_cstate *below,
 #include "compat_gil.h"
 #include "compat_pending.h"
 #include "compat_points.h"
+#include "compat_visits.h"
 
 /* ---- tools --------------------------------------------------------------- */
 

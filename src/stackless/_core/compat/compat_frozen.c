@@ -8,6 +8,7 @@
 
 #include "frameobject.h"
 #include "internal/pycore_gc.h"
+#include "opcode.h"
 
 /* UNSURE: what an instruction in progress has on the stack, as an address. */
 enum {
@@ -166,7 +167,21 @@ code_of(const frame_state *s)
     return (PyCodeObject *)PyFunction_GET_CODE(s->function);
 }
 
-/* Variables that are cells must hold cells: code relies on it. */
+/* Could a slot hold it as a number, where there are such slots? */
+static bool
+is_good_number_slot(PyObject *v)
+{
+    slp_slot slot;
+    intptr_t number = PyLong_CheckExact(v) ? PyLong_AsSsize_t(v) : -1;
+    if (PyErr_Occurred()) { /* checked: too large */
+        PyErr_Clear();
+        return false;
+    }
+    return PyLong_CheckExact(v) && slp_slot_fill_number(&slot, number);
+}
+
+/* Variables that are cells must hold cells, those from outside in any case: code
+   relies on it.  Only the stack has numbers. */
 static bool
 are_good_slots(const frame_state *s)
 {
@@ -180,14 +195,14 @@ are_good_slots(const frame_state *s)
     for (Py_ssize_t i = 0; i < n; i++) {
         PyObject *v = PyTuple_GET_ITEM(s->slots, i);
         char mark = s->marks ? s->marks[i] : OBJECT;
-        bool cell = i < code->co_nlocalsplus
-                    && kinds[i] & (CO_FAST_CELL | CO_FAST_FREE);
-        slp_slot slot;
-        if ((cell && mark == OBJECT && !PyCell_Check(v))
-            || (cell && mark == NUMBER) || mark > NUMBER || mark < 0
-            || (mark == NUMBER
-                && (!PyLong_CheckExact(v)
-                    || !slp_slot_fill_number(&slot, 0)))) {
+        int kind = i < code->co_nlocalsplus ? kinds[i] : 0;
+        bool cell = kind & (CO_FAST_CELL | CO_FAST_FREE);
+        bool good = mark == OBJECT  ? !cell || PyCell_Check(v)
+                    : mark == EMPTY ? !(kind & CO_FAST_FREE)
+                    : mark == NUMBER
+                        ? i >= code->co_nlocalsplus && is_good_number_slot(v)
+                        : false;
+        if (!good) {
             return false;
         }
     }
@@ -383,16 +398,41 @@ set_flags(PyGenObject *gen, int flags)
     }
 }
 
+/* Would it be taken for one that waits for another generator? */
+static bool
+is_taken_to_wait(int frame_state_number, const frame_state *s)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    (void)s;
+    return frame_state_number == FRAME_SUSPENDED_YIELD_FROM;
+#else
+    if (s->offset + 1 >= Py_SIZE(code_of(s))) {
+        return false;
+    }
+    _Py_CODEUNIT next = _PyCode_CODE(code_of(s))[s->offset + 1];
+#    if PY_VERSION_HEX >= 0x030C0000
+    bool resumes = next.op.code == RESUME
+                   || next.op.code == INSTRUMENTED_RESUME;
+    return resumes && next.op.arg >= 2 && frame_state_number > FRAME_CREATED;
+#    else
+    bool resumes = _Py_OPCODE(next) == RESUME
+                   || _Py_OPCODE(next) == RESUME_QUICK;
+    return resumes && _Py_OPARG(next) >= 2
+           && frame_state_number > FRAME_CREATED;
+#    endif
+#endif
+}
+
 /* A generator that waits for another one has that on its stack. */
 static bool
 is_good_number(int frame_state_number, const frame_state *s)
 {
-#if PY_VERSION_HEX >= 0x030D0000
-    if (frame_state_number == FRAME_SUSPENDED_YIELD_FROM
-        && PyTuple_GET_SIZE(s->slots) <= code_of(s)->co_nlocalsplus) {
+    Py_ssize_t top = PyTuple_GET_SIZE(s->slots) - 1;
+    if (is_taken_to_wait(frame_state_number, s)
+        && (top < code_of(s)->co_nlocalsplus
+            || (s->marks != NULL && s->marks[top] != OBJECT))) {
         return false;
     }
-#endif
 #if PY_VERSION_HEX >= 0x030F0000
     if (frame_state_number == FRAME_SUSPENDED_YIELD_FROM_LOCKED) {
         return false;

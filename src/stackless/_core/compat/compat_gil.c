@@ -17,10 +17,10 @@
 typedef struct _gil_runtime_state gil_state;
 
 #if PY_VERSION_HEX < 0x030C0000
-#    define GIL_OF(interp) ((void)(interp), &_PyRuntime.ceval.gil)
+#    define GIL_OF(interp)   ((void)(interp), &_PyRuntime.ceval.gil)
 #    define OWNS_GIL(interp) false
 #else
-#    define GIL_OF(interp) ((interp)->ceval.gil)
+#    define GIL_OF(interp)   ((interp)->ceval.gil)
 #    define OWNS_GIL(interp) ((interp)->ceval.own_gil)
 #endif
 
@@ -117,7 +117,7 @@ are_signals_pending(PyThreadState *ts)
 
 /* One for each GIL. */
 typedef struct slp_hold {
-    gil_state *gil; /* NULL: of none now */
+    gil_state *gil;         /* NULL: of none now */
     slp_section *first;     /* those that are open */
     unsigned long usual;    /* the interval, while any is open */
     unsigned long bumps;    /* how often we have changed gil->switch_number */
@@ -308,8 +308,7 @@ is_alone(void)
 {
 #ifdef __GLIBC__
     extern char __libc_single_threaded __attribute__((weak));
-    return hooked && &__libc_single_threaded != NULL
-           && __libc_single_threaded;
+    return hooked && &__libc_single_threaded != NULL && __libc_single_threaded;
 #else
     return false;
 #endif
@@ -320,7 +319,8 @@ slp_section_prepare(PyThreadState *ts)
 {
     hold *h = hold_of(ts);
     if (h == NULL) {
-        PyErr_SetString(PyExc_RuntimeError, "the interpreter is shutting down");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "the interpreter is shutting down");
         return -1;
     }
     if (!is_alone() && need_guardian(h) < 0) {
@@ -408,8 +408,7 @@ slp_section_close(slp_section *s)
     pthread_mutex_lock(&gil->mutex);
     unlink_section(s);
     if (SLP_UNLIKELY(h->overdue != NULL)) {
-        if (h->overdue == ts && holder_of(gil) == ts
-            && somebody_waits(gil)) {
+        if (h->overdue == ts && holder_of(gil) == ts && somebody_waits(gil)) {
             ask(ts);
             h->asked = ts;
         }
@@ -542,25 +541,25 @@ static const struct {
 };
 
 /* Whoever has the function already calls ours, too: its entry in the method
-   table is changed.  1: done; 0: it is another function; -1: error. */
-static int
-stand_in_front(size_t i)
+   table is changed. */
+int
+slp_stand_in_front(const char *module, const char *name, int flags,
+                   PyCFunction ours, PyCFunction *theirs)
 {
-    PyObject *module = PyImport_ImportModule(wrapped[i].module);
-    PyObject *f = module ? PyObject_GetAttrString(module, wrapped[i].name)
-                         : NULL;
-    Py_XDECREF(module);
+    PyObject *m = PyImport_ImportModule(module);
+    PyObject *f = m ? PyObject_GetAttrString(m, name) : NULL;
+    Py_XDECREF(m);
     if (f == NULL) {
         return -1;
     }
     PyMethodDef *def = PyCFunction_CheckExact(f)
                            ? ((PyCFunctionObject *)f)->m_ml
                            : NULL;
-    bool same = def != NULL && def->ml_flags == wrapped[i].flags;
+    bool same = def != NULL && def->ml_flags == flags;
     slp_setup_lock(); /* interpreters share the table */
-    if (same && def->ml_meth != wrapped[i].ours) {
-        *wrapped[i].theirs = def->ml_meth;
-        def->ml_meth = wrapped[i].ours;
+    if (same && def->ml_meth != ours) {
+        *theirs = def->ml_meth;
+        __atomic_store_n(&def->ml_meth, ours, __ATOMIC_RELEASE);
     }
     slp_setup_unlock();
     Py_DECREF(f);
@@ -572,8 +571,9 @@ static int
 add_hold(PyInterpreterState *interp)
 {
     gil_state *gil = GIL_OF(interp);
-    hold *h = &first_hold;
-    if (gil != GIL_OF(PyInterpreterState_Main())) {
+    bool main = gil == GIL_OF(PyInterpreterState_Main());
+    hold *h = main ? &first_hold : find_hold(gil);
+    if (h == NULL) {
         h = first_hold.next;
         while (h != NULL && h->gil != NULL) {
             h = h->next;
@@ -589,7 +589,9 @@ add_hold(PyInterpreterState *interp)
         h->next = first_hold.next;
         __atomic_store_n(&first_hold.next, h, __ATOMIC_RELEASE);
     }
-    __atomic_store_n(&h->gil, gil, __ATOMIC_RELEASE);
+    if (h->gil != gil) {
+        __atomic_store_n(&h->gil, gil, __ATOMIC_RELEASE);
+    }
     return 0;
 }
 
@@ -599,7 +601,9 @@ slp_gil_setup(PyInterpreterState *interp)
     static bool once;
     bool all = true;
     for (size_t i = 0; i < Py_ARRAY_LENGTH(wrapped); i++) {
-        int r = stand_in_front(i);
+        int r = slp_stand_in_front(wrapped[i].module, wrapped[i].name,
+                                   wrapped[i].flags, wrapped[i].ours,
+                                   wrapped[i].theirs);
         if (r < 0) {
             return -1;
         }

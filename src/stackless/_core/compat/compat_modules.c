@@ -55,8 +55,9 @@ slp_import_look(void)
     slp_watched.then = *slp_watched.now;
     /* Not PyImport_GetModule(): that waits until it is there, in Python. */
     PyObject *name = PyUnicode_FromString(wanted);
-    PyObject *modules = PyImport_GetModuleDict();
-    if (name == NULL || PyDict_GetItemWithError(modules, name) != NULL
+    if (name == NULL
+        || PyDict_GetItemWithError((PyObject *)slp_watched.modules, name)
+               != NULL
         || PyErr_Occurred()) { /* checked: perhaps it is there */
         PyErr_Clear();
         call();
@@ -70,6 +71,7 @@ slp_import_watch(const char *name, void (*seen)(void))
     PyDictObject *modules = (PyDictObject *)PyImport_GetModuleDict();
     wanted = name;
     call = seen;
+    slp_watched.modules = modules;
     slp_watched.now = &modules->ma_version_tag;
     slp_watched.then = modules->ma_version_tag;
     return 0;

@@ -23,9 +23,8 @@ push(PyInterpreterState *interp, bool main, slp_pending_fn fn, void *arg)
 #elif PY_VERSION_HEX >= 0x030C0000
     return _PyEval_AddPendingCall(interp, fn, arg, main) == 0;
 #else
-    (void)interp;
     (void)main;
-    return Py_AddPendingCall(fn, arg) == 0;
+    return _PyEval_AddPendingCall(interp, fn, arg) == 0;
 #endif
 }
 
@@ -60,7 +59,7 @@ static struct _pending_calls *
 queue_of(PyThreadState *ts)
 {
     return slp_handles_signals(ts) ? &_PyRuntime.ceval.pending_mainthread
-                                : &ts->interp->ceval.pending;
+                                   : &ts->interp->ceval.pending;
 }
 
 bool
@@ -85,7 +84,7 @@ void
 slp_pending_enough(PyThreadState *ts)
 {
     queue_of(ts)->maxloop = slp_handles_signals(ts) ? MAXPENDINGCALLSLOOP_MAIN
-                                                 : MAXPENDINGCALLSLOOP;
+                                                    : MAXPENDINGCALLSLOOP;
 }
 
 #else

@@ -9,6 +9,13 @@
 
 typedef int (*slp_pending_fn)(void *arg); /* -1 with an exception */
 
+/* Does this thread handle signals?  No thread of a subinterpreter does. */
+static inline bool
+slp_handles_signals(PyThreadState *ts)
+{
+    return ts->interp == PyInterpreterState_Main() && slp_is_main_thread();
+}
+
 /* Have fn(arg) called soon: in the main thread, or in the first thread that comes
    by.  Called from any thread, with the GIL or without.  False: not now. */
 SLP_INTERNAL bool slp_pending_add(PyInterpreterState *interp, bool main,

@@ -26,6 +26,7 @@
 typedef struct {
     const uint64_t *now;
     uint64_t then;
+    PyDictObject *modules; /* borrowed: another interpreter may run */
 } slp_modules;
 SLP_INTERNAL extern slp_modules slp_watched;
 SLP_INTERNAL void slp_import_look(void);

@@ -586,8 +586,23 @@ slp_cstate_save(PyThreadState *ts, slp_cstate *c)
 }
 
 void
+slp_cstate_load_limits(PyThreadState *ts, slp_cstate *c)
+{
+#if PY_VERSION_HEX >= 0x030E0000
+    _PyThreadStateImpl *impl = (_PyThreadStateImpl *)ts;
+    impl->c_stack_top = c->stack_top;
+    impl->c_stack_soft_limit = c->stack_soft;
+    impl->c_stack_hard_limit = c->stack_hard;
+#else
+    (void)ts;
+    (void)c;
+#endif
+}
+
+void
 slp_cstate_load(PyThreadState *ts, slp_cstate *c)
 {
+    slp_cstate_load_limits(ts, c);
 #if PY_VERSION_HEX < 0x030D0000
     ts->cframe = c->cframe;
     TRASH_NESTING(ts) = c->trash_nesting;
@@ -596,12 +611,7 @@ slp_cstate_load(PyThreadState *ts, slp_cstate *c)
     put_executor(ts, c);
     ts->critical_section = c->critical_section;
 #endif
-#if PY_VERSION_HEX >= 0x030E0000
-    _PyThreadStateImpl *impl = (_PyThreadStateImpl *)ts;
-    impl->c_stack_top = c->stack_top;
-    impl->c_stack_soft_limit = c->stack_soft;
-    impl->c_stack_hard_limit = c->stack_hard;
-#elif PY_VERSION_HEX >= 0x030C0000
+#if PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030E0000
     ts->c_recursion_remaining = c->c_recursion_remaining;
 #endif
 #if PY_VERSION_HEX >= 0x030F0000

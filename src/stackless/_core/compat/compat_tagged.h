@@ -103,6 +103,9 @@ slp_slot_number(slp_slot slot)
 static inline bool
 slp_slot_fill_number(slp_slot *slot, intptr_t number)
 {
+    if ((intptr_t)((uintptr_t)number << 2) >> 2 != number) {
+        return false; /* the tag needs the bits */
+    }
     *slot = PyStackRef_TagInt(number);
     return true;
 }

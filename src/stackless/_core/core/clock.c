@@ -140,9 +140,9 @@ slp_clock_set(slp_clock *c, uint64_t in_main, uint64_t in_others)
     bool changed = set_period(&c->bells[0], in_main);
     changed |= set_period(&c->bells[1], in_others);
     if (in_main != 0 || in_others != 0) {
-        error = c->closed ? "the interpreter is shutting down"
-                : !start()   ? "can't start new thread"
-                             : NULL;
+        error = c->closed  ? "the interpreter is shutting down"
+                : !start() ? "can't start new thread"
+                           : NULL;
         if (changed) {
             pthread_cond_signal(&timer.changed);
         }
@@ -156,6 +156,19 @@ slp_clock_answered(slp_clock *c, bool of_main)
 {
     __atomic_store_n(&c->bells[of_main ? 0 : 1].asked, false,
                      __ATOMIC_RELAXED);
+}
+
+void
+slp_clock_missed(slp_clock *c)
+{
+    slp_clock_answered(c, false);
+    pthread_mutex_lock(&timer.mutex);
+    uint64_t soon = slp_now() + SLP_SECOND / 1000;
+    if (c->bells[1].period != 0 && soon < c->bells[1].next) {
+        c->bells[1].next = soon;
+        pthread_cond_signal(&timer.changed);
+    }
+    pthread_mutex_unlock(&timer.mutex);
 }
 
 static bool

@@ -30,6 +30,8 @@ SLP_INTERNAL const char *slp_clock_set(slp_clock *c, uint64_t in_main,
                                        uint64_t in_others);
 /* fn(of_main ? not NULL : NULL) was called. */
 SLP_INTERNAL void slp_clock_answered(slp_clock *c, bool of_main);
+/* The same by a thread that it was not meant for: call again soon. */
+SLP_INTERNAL void slp_clock_missed(slp_clock *c);
 SLP_INTERNAL void slp_clock_setup(slp_clock *c, PyInterpreterState *interp,
                                   slp_pending_fn fn);
 /* Around a fork: the process has no thread of ours then, or CPython would warn. */

@@ -84,7 +84,7 @@ call_raw_op(op_raw raw, uintptr_t sp)
     return r;
 }
 
-static inline PyObject *
+static inline __attribute__((always_inline)) PyObject *
 call_op(slp_op *op, uintptr_t sp)
 {
     if (op->fn == NULL) {

@@ -95,7 +95,8 @@ slp_host_call(slp_thread *st, PyObject *func)
 {
     slp_task *me = st->current;
     bool first = st->state->interp == PyInterpreterState_Main();
-    if (first && hosted == NULL && me == st->main && st->running == st->native) {
+    if (first && hosted == NULL && me == st->main
+        && st->running == st->native) {
         st->pool.limit = st->state->carrier_limit;
         slp_carrier *c = slp_carrier_idle(st);
         if (c != NULL && make_ready(me, func) == 0) {

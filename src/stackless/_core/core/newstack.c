@@ -43,6 +43,21 @@ go_there_and_back(slp_thread *st, slp_carrier *c)
     slp_carriers_free_finished(st);
 }
 
+void
+slp_run_natively(void (*fn)(void *), void *arg)
+{
+    slp_thread *st = slp_thread_peek();
+    if (st == NULL || st->running == st->native) {
+        fn(arg);
+        return;
+    }
+    st->switch_trap++;
+    slp_quick_update(st);
+    slp_carrier_errand(st->ts, st->running, st->native, fn, arg);
+    st->switch_trap--;
+    slp_quick_update(st);
+}
+
 PyObject *
 slp_call_on_new_stack(slp_thread *st, PyObject *func, PyObject *args,
                       size_t size)

@@ -10,4 +10,8 @@
 SLP_INTERNAL PyObject *slp_call_on_new_stack(slp_thread *st, PyObject *func,
                                              PyObject *args, size_t size);
 
+/* fn(arg) on the C stack that the system gave to the calling thread; it cannot
+   switch. */
+SLP_INTERNAL void slp_run_natively(void (*fn)(void *), void *arg);
+
 #endif

@@ -14,6 +14,7 @@
 #include "sleep.h"
 #include "watchdog.h"
 
+#define STATE_KEY  "_stackless.state"
 #define THREAD_KEY "_stackless.thread"
 #define WATCH_KEY  "_stackless.watch"
 
@@ -52,6 +53,15 @@ slp_state_init(slp_state *s, PyObject *module)
 }
 
 static void
+make_orphan(slp_thread *st)
+{
+    st->ts = NULL;
+    st->quick_sp = 0;
+    st->quick_usual = false;
+    st->orphan = true;
+}
+
+static void
 lock_shared(void)
 {
     pthread_mutex_lock(&shared.mutex);
@@ -63,23 +73,70 @@ unlock_shared(void)
     pthread_mutex_unlock(&shared.mutex);
 }
 
+static pthread_key_t at_end; /* of an OS thread */
+
 static void
-install_fork_handlers(void)
+forget_chunks(void *Py_UNUSED(value))
 {
-    pthread_atfork(lock_shared, unlock_shared, unlock_shared);
+    slp_pop_keep_chunks(false);
+    slp_chunks_keep(false);
 }
 
-void
+static void
+set_up(void)
+{
+    pthread_atfork(lock_shared, unlock_shared, unlock_shared);
+    if (pthread_key_create(&at_end, forget_chunks) != 0) {
+        Py_FatalError("stackless: no key for what threads keep");
+    }
+}
+
+int
+slp_state_exists(PyInterpreterState *interp)
+{
+    PyObject *dict = PyInterpreterState_GetDict(interp);
+    PyObject *key = dict ? PyUnicode_FromString(STATE_KEY) : NULL;
+    int r = key ? PyDict_Contains(dict, key) : -1;
+    Py_XDECREF(key);
+    if (r < 0 && !PyErr_Occurred()) { /* checked: there is no dict */
+        PyErr_SetString(PyExc_ImportError,
+                        "stackless: the interpreter has no dict");
+    }
+    return r;
+}
+
+/* The interpreter ends and its module is not freed: somebody has leaked it. */
+static void
+interpreter_ends(PyObject *capsule)
+{
+    slp_state *s = PyCapsule_GetPointer(capsule, STATE_KEY);
+    s->end = NULL;
+    slp_state_gone(s);
+}
+
+int
 slp_state_publish(slp_state *s)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, install_fork_handlers);
+    PyObject *dict = PyInterpreterState_GetDict(s->interp);
+    PyObject *end = PyCapsule_New(s, STATE_KEY, interpreter_ends);
+    if (end == NULL) {
+        return -1;
+    }
+    s->end = end;
+    int r = PyDict_SetItemString(dict, STATE_KEY, end);
+    Py_DECREF(end);
+    if (r < 0) {
+        return -1;
+    }
+    pthread_once(&once, set_up);
     lock_shared();
     s->generation = ++shared.generation;
     s->next_state = shared.states;
     shared.states = s;
     s->published = true;
     unlock_shared();
+    return 0;
 }
 
 static void
@@ -110,10 +167,7 @@ slp_state_gone(slp_state *s)
     /* Other OS threads may live on, and meet the next interpreter. */
     for (slp_thread *st = s->threads; st != NULL; st = st->next_thread) {
         slp_section_close(&st->section);
-        st->ts = NULL;
-        st->quick_sp = 0;
-        st->quick_usual = false;
-        st->orphan = true;
+        make_orphan(st);
     }
     while (s->all.all_next != &s->all) {
         slp_task *t = s->all.all_next;
@@ -121,10 +175,15 @@ slp_state_gone(slp_state *s)
         t->all_next = t->all_prev = t;
         t->thread = NULL;
     }
+    slp_clock_stop(&s->clock);
     if (ours) {
-        slp_clock_stop(&s->clock);
         slp_gil_shutdown(s->interp);
     }
+    if (s->end != NULL) {
+        (void)PyCapsule_SetDestructor(s->end, NULL);
+        s->end = NULL;
+    }
+    slp_state_clear(s);
 }
 
 static slp_state *
@@ -233,6 +292,7 @@ slp_thread_again(slp_thread *st)
     slp_this_thread = st;
     slp_pop_keep_chunks(st != NULL);
     slp_chunks_keep(st != NULL);
+    (void)pthread_setspecific(at_end, st);
 }
 
 static slp_task *

@@ -17,6 +17,7 @@ struct slp_state {
     slp_state *next_state; /* of another interpreter */
     uint64_t generation;   /* no other state has the same */
     bool published;
+    PyObject *end; /* borrowed from the interpreter's dict: goes with that */
     slp_clock clock;
     PyObject *module; /* borrowed: the module owns this */
 
@@ -74,8 +75,10 @@ SLP_INTERNAL slp_state *slp_state_of(PyObject *module);
 SLP_INTERNAL void slp_state_init(slp_state *s, PyObject *module);
 SLP_INTERNAL int slp_state_traverse(slp_state *s, visitproc visit, void *arg);
 SLP_INTERNAL void slp_state_clear(slp_state *s);
-/* Threads of its interpreter find it from now on. */
-SLP_INTERNAL void slp_state_publish(slp_state *s);
+/* 1: the interpreter has one; 0: none; -1 with an exception. */
+SLP_INTERNAL int slp_state_exists(PyInterpreterState *interp);
+/* Threads of its interpreter find it from now on; -1 with an exception. */
+SLP_INTERNAL int slp_state_publish(slp_state *s);
 
 /* An object of that type, tracked, zeroed but for its head; NULL with MemoryError.
    Not in the list of all tasklets. */

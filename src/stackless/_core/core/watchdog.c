@@ -301,7 +301,11 @@ look(void *arg)
     slp_thread *st = slp_thread_peek();
     if (arg != &again) {
         slp_state *s = st ? st->state : slp_state_peek();
-        if (s != NULL) {
+        if (s != NULL && arg == NULL
+            && s->watcher_id == PyThreadState_GetID(slp_ts())) {
+            slp_clock_missed(&s->clock);
+        }
+        else if (s != NULL) {
             slp_clock_answered(&s->clock, arg != NULL);
         }
     }
