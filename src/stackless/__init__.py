@@ -157,7 +157,8 @@ def set_slow_call_handler(seconds, callback):
 
     Raises TypeError if only one of them is None, 'seconds' is no number or
     callback cannot be called, ValueError if 'seconds' is not above 0,
-    RuntimeError if no thread can be started.
+    RuntimeError if no thread can be started, NotImplementedError in a
+    subinterpreter.
     """
     from stackless import _slow_calls
 

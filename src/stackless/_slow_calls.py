@@ -53,6 +53,10 @@ class Watcher(threading.Thread):
             )
 
 
+def look_often(watcher):
+    _core._look_often(watcher.seconds / PARTS if watcher else None)
+
+
 def set_handler(seconds, callback):
     """See stackless.set_slow_call_handler()."""
     global _watcher
@@ -65,13 +69,13 @@ def set_handler(seconds, callback):
         if not seconds > 0:
             raise ValueError(f"seconds must be positive, not {seconds!r}")
         watcher = Watcher(float(seconds), callback)
-        watcher.start()
-    try:
-        _core._look_often(watcher.seconds / PARTS if watcher else None)
-    except RuntimeError:
-        if watcher is not None:
-            watcher.stopped.set()
-        raise
+    look_often(watcher)
+    if watcher is not None:
+        try:
+            watcher.start()
+        except RuntimeError:
+            look_often(before)
+            raise
     _watcher = watcher
     if before is None:
         return None, None

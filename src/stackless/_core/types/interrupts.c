@@ -62,6 +62,13 @@ preempt(PyObject *Py_UNUSED(module), PyObject *interval)
     if (s == NULL) {
         return NULL;
     }
+    if (ns != 0 && !SLP_PENDING_ANYWHERE
+        && s->interp != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_NotImplementedError,
+                        "preempt() in a subinterpreter needs CPython 3.12 or "
+                        "later");
+        return NULL;
+    }
     uint64_t before = s->preempt;
     return slp_preempt(s, ns) < 0 ? NULL : seconds_or_none(before);
 }
@@ -76,6 +83,12 @@ look_often(PyObject *Py_UNUSED(module), PyObject *interval)
 {
     uint64_t ns;
     slp_state *s = interval_arg(interval, &ns);
+    if (s != NULL && ns != 0 && s->interp != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_NotImplementedError,
+                        "set_slow_call_handler() needs the main interpreter: "
+                        "others have no daemon threads");
+        return NULL;
+    }
     return s == NULL || slp_look_often(s, ns) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
