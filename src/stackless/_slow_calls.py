@@ -53,8 +53,8 @@ class Watcher(threading.Thread):
             )
 
 
-def look_often(watcher):
-    _core._look_often(watcher.seconds / PARTS if watcher else None)
+def look_often(seconds):
+    _core._look_often(None if seconds is None else seconds / PARTS)
 
 
 def set_handler(seconds, callback):
@@ -63,18 +63,20 @@ def set_handler(seconds, callback):
     if (seconds is None) != (callback is None):
         raise TypeError("seconds and callback must both be given, or both None")
     before, watcher = _watcher, None
-    if callback is not None:
+    if callback is None:
+        look_often(None)
+    else:
         if not callable(callback):
             raise TypeError(f"callback must be callable, not {callback!r}")
         if not seconds > 0:
             raise ValueError(f"seconds must be positive, not {seconds!r}")
-        watcher = Watcher(float(seconds), callback)
-    look_often(watcher)
-    if watcher is not None:
+        seconds = float(seconds)
+        look_often(seconds)
         try:
+            watcher = Watcher(seconds, callback)
             watcher.start()
         except RuntimeError:
-            look_often(before)
+            look_often(before and before.seconds)
             raise
     _watcher = watcher
     if before is None:

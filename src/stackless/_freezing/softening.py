@@ -155,6 +155,17 @@ def _resting_places(code):
     return places
 
 
+@functools.lru_cache(maxsize=1024)
+def _rests(code):
+    """Where a generator goes on that nobody runs."""
+    instructions = list(_instructions(code).items())
+    return {
+        following
+        for (_, i), (following, _) in zip(instructions, instructions[1:])
+        if i.opname in ("YIELD_VALUE", "RETURN_GENERATOR")
+    }
+
+
 def check(frame, rests=False):
     """ValueError if code could not go on from a frame of frozen data.
 
@@ -164,7 +175,7 @@ def check(frame, rests=False):
     code = function.__code__
     if rests and _POSITION_IS_CALL:  # it is at what comes next
         depth = _depths(code).get(offset * 2, 0) - 1
-        good = depth >= 0 and return_offset == 0
+        good = depth >= 0 and return_offset == 0 and offset in _rests(code)
         good = good and len(slots) == _variables(code) + depth
     elif function in _INTERNAL:
         good = (offset, return_offset) == (
@@ -174,6 +185,7 @@ def check(frame, rests=False):
     else:
         size, offsets = _resting_places(code).get(offset, (-1, ()))
         good = len(slots) == size and return_offset in offsets
+        good = good and (not rests or offset + 1 in _rests(code))
     if not good:
         raise ValueError(f"{code.co_qualname} cannot go on from there")
 

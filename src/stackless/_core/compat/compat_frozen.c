@@ -423,11 +423,14 @@ is_taken_to_wait(int frame_state_number, const frame_state *s)
 #endif
 }
 
+/* 3.15 has what SEND calls on top of what it sends to. */
+#define SLP_ABOVE_RECEIVER (PY_VERSION_HEX >= 0x030F0000 ? 1 : 0)
+
 /* A generator that waits for another one has that on its stack. */
 static bool
 is_good_number(int frame_state_number, const frame_state *s)
 {
-    Py_ssize_t top = PyTuple_GET_SIZE(s->slots) - 1;
+    Py_ssize_t top = PyTuple_GET_SIZE(s->slots) - 1 - SLP_ABOVE_RECEIVER;
     if (is_taken_to_wait(frame_state_number, s)
         && (top < code_of(s)->co_nlocalsplus
             || (s->marks != NULL && s->marks[top] != OBJECT))) {

@@ -12,6 +12,7 @@
 
 #include "internal/pycore_ceval.h"
 #include "internal/pycore_interp.h"
+#include "internal/pycore_pystate.h"
 #include "internal/pycore_runtime.h"
 
 typedef struct _gil_runtime_state gil_state;
@@ -46,11 +47,12 @@ is_asked(PyThreadState *ts)
     return _Py_atomic_load_relaxed(&ts->interp->ceval.gil_drop_request);
 }
 
-static void
+static bool
 ask(PyThreadState *ts)
 {
     _Py_atomic_store_relaxed(&ts->interp->ceval.gil_drop_request, 1);
     _Py_atomic_store_relaxed(&ts->interp->ceval.eval_breaker, 1);
+    return true;
 }
 
 /* The breaker is computed anew at the next occasion. */
@@ -87,10 +89,11 @@ is_asked(PyThreadState *ts)
     return _Py_eval_breaker_bit_is_set(ts, _PY_GIL_DROP_REQUEST_BIT);
 }
 
-static void
+static bool
 ask(PyThreadState *ts)
 {
     _Py_set_eval_breaker_bit(ts, _PY_GIL_DROP_REQUEST_BIT);
+    return true;
 }
 
 static void
@@ -103,6 +106,37 @@ static bool
 are_signals_pending(PyThreadState *ts)
 {
     return _Py_eval_breaker_bit_is_set(ts, _PY_SIGNALS_PENDING_BIT);
+}
+
+#endif
+
+#if PY_VERSION_HEX < 0x030D0000
+
+/* Who holds the GIL may not be the one that took it, there: an interpreter is
+   entered, left and destroyed without letting go.  f(ts) if that is alive. */
+static bool
+of_living(PyThreadState *ts, bool (*f)(PyThreadState *))
+{
+    bool r = false;
+    PyThread_acquire_lock(_PyRuntime.interpreters.mutex, WAIT_LOCK);
+    PyInterpreterState *interp = _PyRuntime.interpreters.head;
+    for (; interp != NULL && !r; interp = interp->next) {
+        PyThreadState *t = interp->threads.head;
+        while (t != NULL && t != ts) {
+            t = t->next;
+        }
+        r = t != NULL && f(ts);
+    }
+    PyThread_release_lock(_PyRuntime.interpreters.mutex);
+    return r;
+}
+
+#else
+
+static bool
+of_living(PyThreadState *ts, bool (*f)(PyThreadState *))
+{
+    return f(ts);
 }
 
 #endif
@@ -190,7 +224,8 @@ relieve(hold *h)
     if (ts == NULL) {
         return;
     }
-    if (last_holder(gil) != ts || (holder_of(gil) == ts && !is_asked(ts))) {
+    if (last_holder(gil) != ts
+        || (holder_of(gil) == ts && !of_living(ts, is_asked))) {
         h->asked = NULL;
     }
     else if (holder_of(gil) == NULL) {
@@ -212,8 +247,7 @@ look(hold *h)
         if (is_inside(h, holder)) {
             h->overdue = holder; /* asked as soon as it is not */
         }
-        else {
-            ask(holder);
+        else if (of_living(holder, ask)) {
             h->asked = holder;
         }
     }
@@ -409,7 +443,7 @@ slp_section_close(slp_section *s)
     unlink_section(s);
     if (SLP_UNLIKELY(h->overdue != NULL)) {
         if (h->overdue == ts && holder_of(gil) == ts && somebody_waits(gil)) {
-            ask(ts);
+            (void)ask(ts);
             h->asked = ts;
         }
         h->overdue = NULL;
