@@ -496,6 +496,7 @@ switch_natively(slp_carrier *from, slp_carrier *to)
         struct slp_cstack *back = from->errand_back;
         from->errand = NULL;
         fn(from->errand_arg);
+        from->errand_back = NULL;
         slp_cstack_switch(from->stack, back);
     }
 }

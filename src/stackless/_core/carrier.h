@@ -52,7 +52,7 @@ typedef struct slp_carrier {
     /* What somebody on another stack has this one do; native only. */
     void (*errand)(void *);
     void *errand_arg;
-    struct slp_cstack *errand_back; /* who waits for it */
+    struct slp_cstack *errand_back; /* who waits for it; NULL: nobody */
     bool native;
     bool sliced;    /* its stack is in the heap */
     bool returned;  /* it was sliced, and has run since */

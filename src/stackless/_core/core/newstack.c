@@ -47,7 +47,8 @@ void
 slp_run_natively(void (*fn)(void *), void *arg)
 {
     slp_thread *st = slp_thread_peek();
-    if (st == NULL || st->running == st->native) {
+    if (st == NULL || st->running == st->native
+        || st->native->errand_back != NULL) { /* it is there already */
         fn(arg);
         return;
     }
