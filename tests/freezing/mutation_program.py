@@ -325,11 +325,13 @@ class Witness:
         LOADED.append(state)
 
 
-def counted(function, *args, allowed=(Exception,), **kwargs):
+def counted(function, *args, allowed, **kwargs):
     """What it returns, if it does; counts what came of it."""
     try:
         value = function(*args, **kwargs)
     except allowed as error:
+        if isinstance(error.__cause__, SystemError):
+            raise Wrong from error
         OUTCOMES[type(error).__name__] += 1
         return None
     OUTCOMES["worked"] += 1
@@ -350,29 +352,33 @@ def look_at(frame):
 
 
 def look(value):
-    """Whatever reads, and does not run, what has been made."""
-    if isinstance(value, stackless.tasklet):
-        repr(value)
-        look_at(value.frame)
-        value.alive, value.blocked, value.paused, value.waiting_for
-        gc.get_referents(value)
-        try:
-            _core._tasklet_state(value)
-        except (RuntimeError, TypeError):
-            pass
-    elif type(value) in pickling._GENERATORS:
+    """Whatever reads, and does not run, what has been made; returns what a
+    tasklet has on its stack."""
+    if type(value) in pickling._GENERATORS:
         repr(value)
         _, name = pickling._GENERATORS[type(value)]
         look_at(getattr(value, name))
-        gc.get_referents(value)
-        try:
-            _core._generator_state(value)
-        except (RuntimeError, TypeError, ValueError):
-            pass
-    elif type(value) in (list, tuple):
-        for item in value:
-            if type(item) not in (list, tuple):
-                look(item)
+    elif isinstance(value, stackless.tasklet):
+        repr(value)
+        look_at(value.frame)
+        value.alive, value.blocked, value.paused, value.waiting_for
+    gc.get_referents(value)
+    return slots_of(value)
+
+
+def slots_of(value):
+    try:
+        if type(value) in pickling._GENERATORS:
+            frames = _core._generator_state(value)[:1]
+        else:
+            frames = _core._tasklet_state(value)[3][0]
+    except (RuntimeError, TypeError, ValueError):  # running; not a tasklet
+        return []
+    return [
+        slot
+        for frame in frames
+        for slot in (frame[5] if type(frame) is tuple else [frame])
+    ]
 
 
 class Kind:
@@ -455,6 +461,8 @@ class Unsigned(Signed):
 
 
 class States(Kind):
+    allowed = TypeError, ValueError
+
     def set_up(self):
         self.tasks = harmless() + others()
         self.soft = [task for task in self.tasks if task.restorable]
@@ -493,12 +501,15 @@ class States(Kind):
         if function is not None:
             generator = pickling._generator(function)
             KEPT.append(generator)
-            counted(_core._set_generator_state, generator, state)
+            counted(
+                _core._set_generator_state, generator, state,
+                allowed=self.allowed,
+            )  # fmt: skip
             look(generator)
             return
         task = stackless.tasklet()
         before = OUTCOMES["worked"]
-        counted(_core._set_tasklet_state, task, state)
+        counted(_core._set_tasklet_state, task, state, allowed=self.allowed)
         if OUTCOMES["worked"] > before:
             look(task)
             task.bind()
@@ -543,7 +554,10 @@ class Frames(Kind):
         value = counted(
             stackless.thaw, data, allowed=(stackless.ThawError, MemoryError)
         )
-        look(value)
+        for slot in look(value):
+            if type(slot) is types.GeneratorType:
+                look(slot)
+                slot.gi_yieldfrom
         if isinstance(value, stackless.tasklet) and self.r.random() < 0.5:
             try:
                 value.bind()

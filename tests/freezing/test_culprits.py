@@ -1,5 +1,6 @@
 """What a FreezeError says of what cannot be frozen."""
 
+import gc
 import linecache
 import pickle
 import sys
@@ -428,3 +429,20 @@ def test_c_code_calls():
     """A tasklet that is suspended there is refused, whatever it has."""
     tasklet = started(through_c, pause)
     assert "through_c" in str(refused(tasklet))
+
+
+def test_nothing_is_kept():
+    """Without a collection, as everything else that is dropped."""
+    tasklet = started(in_variable)
+    gc.collect()
+    gc.disable()
+    try:
+        before = sys.getrefcount(tasklet)
+        for action in stackless.check_freezable, stackless.freeze:
+            try:
+                action([tasklet])
+            except stackless.FreezeError:
+                pass
+        assert sys.getrefcount(tasklet) == before
+    finally:
+        gc.enable()

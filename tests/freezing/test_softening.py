@@ -239,3 +239,65 @@ def test_unknown_c_code_is_named(program):
     assert error.frame[0] == program.__name__
     assert "C code is running" in str(error)
     task.kill()
+
+
+CALLED = []
+
+
+class Asking:
+    def __getattr__(self, name):
+        CALLED.append(name)
+        raise AttributeError(name)
+
+    def __call__(self, *args, **kwargs):
+        point()
+        return 1
+
+
+def by_asking():
+    return Asking()(1, a=2)
+
+
+def by_asking_in_c():
+    return list(map(Asking(), [1]))
+
+
+@pytest.mark.parametrize("program", [by_asking, by_asking_in_c])
+def test_nothing_of_the_program_is_run(program):
+    task = stackless.tasklet(run)(program, [])
+    stackless.enable_softswitch(False)
+    stackless.run()
+    CALLED.clear()
+    for action in stackless.check_freezable, stackless.tasklet.clone:
+        try:
+            action(task)
+        except stackless.FreezeError:
+            pass
+    assert CALLED == []
+    task.kill()
+
+
+@pytest.mark.parametrize(
+    "program", [by_max, by_getattr, by_sorting, by_map, by_new]
+)
+def test_unknown_c_code_on_a_sliced_stack(program):
+    """Its frames are not linked to what is on the C stack."""
+    stackless.set_c_stacks(limit=0)
+    try:
+        task = stackless.tasklet(run)(program, [])
+        stackless.run()
+        assert "C state" in str(stackless.check_freezable(task))
+        with pytest.raises(stackless.FreezeError, match="C code is running"):
+            task.clone()
+        task.kill()
+    finally:
+        stackless.set_c_stacks(limit=1024)
+
+
+@pytest.mark.parametrize("program", [by_call, by_init, by_binding])
+def test_known_c_code_on_a_sliced_stack(program):
+    stackless.set_c_stacks(limit=0)
+    try:
+        test_known_c_code(program)
+    finally:
+        stackless.set_c_stacks(limit=1024)

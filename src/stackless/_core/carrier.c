@@ -558,6 +558,18 @@ slp_carrier_can_slice(void)
     return slp_cstack_can_share();
 }
 
+bool
+slp_carrier_cut_below(slp_carrier *c, slp_frame *f)
+{
+    slp_carrier *base = c != NULL ? slp_carrier_base(c) : NULL;
+    for (int i = 0; base != NULL && base->sliced && i < base->link_count; i++) {
+        if (base->links[i].frame == f) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int
 slp_carrier_nesting(slp_carrier *c, slp_frame *top)
 {

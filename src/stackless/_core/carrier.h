@@ -109,6 +109,9 @@ slp_carrier_base(slp_carrier *c)
 }
 /* Does it share its region?  Then it cannot be idle. */
 SLP_INTERNAL bool slp_carrier_shares(slp_carrier *c);
+/* Is C between f and the frame below it, on a stack that is sliced, so that frames
+   do not tell?  c may be NULL. */
+SLP_INTERNAL bool slp_carrier_cut_below(slp_carrier *c, slp_frame *f);
 /* Number of C calls of the interpreter between `top`, the newest frame of the
    tasklet on c, and the dispatcher. */
 SLP_INTERNAL int slp_carrier_nesting(slp_carrier *c, slp_frame *top);

@@ -315,8 +315,11 @@ def _first_argument(frame):
 
 
 def _code_of(function):
-    function = getattr(function, "__func__", function)
-    return getattr(function, "__code__", None)
+    """None if that is no Python function; nothing of the program is asked."""
+    if type(function) is types.MethodType:
+        function = function.__func__
+    is_function = type(function) is types.FunctionType
+    return function.__code__ if is_function else None
 
 
 _SENDERS = [
@@ -382,13 +385,13 @@ def _bridge_generator(caller, generator):
         return [caller.inlined(1, caller.instruction.arg)]
     if caller.op == "CALL":
         function, args, size = caller.call()
-        mine = getattr(function, "__self__", None) is generator
         runs = args == [generator] if function is next else (
             any(function is sender for sender in _SENDERS)
             and args[:1] == [generator]
         ) or (
             type(function) is types.BuiltinMethodType
-            and function.__name__ in ("send", "__next__") and mine
+            and function.__name__ in ("send", "__next__")
+            and function.__self__ is generator
         )
         if runs:
             return [caller.inlined(size), _send_frame(generator)]
@@ -437,7 +440,8 @@ def _bridge_with(caller, code):
     in_place = sys.version_info < (3, 12)  # its __exit__, already
     manager = caller.slots[-1]
     if in_place:
-        manager = getattr(manager, "__self__", None)
+        method = type(manager) is types.MethodType
+        manager = manager.__self__ if method else None
     if _special(type(manager), "__enter__") is not code:
         caller.refuse()
     if in_place:

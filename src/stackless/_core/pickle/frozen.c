@@ -90,12 +90,15 @@ append_new(PyObject *list, PyObject *v)
     return r;
 }
 
-/* All frames down to `end`, the last one first, with None where C is between two
-   of them; -1 with an exception. */
+/* All frames down to the tasklet's end, the last one first, with None where C is
+   between two of them; -1 with an exception. */
 static int
-append_frames(slp_state *s, slp_frame *f, slp_frame *end, PyObject *frames,
-              PyObject *extent_of)
+append_frames(slp_state *s, slp_task *t, PyObject *frames, PyObject *extent_of)
 {
+    slp_carrier *c = t->carrier;
+    slp_frame *f = c != NULL ? slp_carrier_frame(c) : t->top;
+    slp_frame *end = c != NULL ? c->dispatcher : NULL;
+
     bool ours = true, by_c = false; /* the first ones; C has called it */
     for (; f != NULL && f != end; f = slp_frame_below(f)) {
         slp_frame *below = slp_frame_below(f);
@@ -103,7 +106,7 @@ append_frames(slp_state *s, slp_frame *f, slp_frame *end, PyObject *frames,
             ours = ours && slp_frame_is_ours(f);
             bool last = below == NULL || below == end;
             if (ours || (last && slp_frame_is_ours(f))) {
-                by_c = slp_frame_is_entry(f);
+                by_c = slp_frame_is_entry(f) || slp_carrier_cut_below(c, f);
                 continue;
             }
             if ((by_c && append_new(frames, Py_NewRef(Py_None)) < 0)
@@ -112,7 +115,7 @@ append_frames(slp_state *s, slp_frame *f, slp_frame *end, PyObject *frames,
             }
             by_c = false;
         }
-        by_c = by_c || slp_frame_is_entry(f);
+        by_c = by_c || slp_frame_is_entry(f) || slp_carrier_cut_below(c, f);
     }
     if (PyList_GET_SIZE(frames) > 0) {
         return 0;
@@ -131,10 +134,7 @@ static PyObject *
 frames_of(slp_state *s, slp_task *t, PyObject *extent_of)
 {
     PyObject *frames = PyList_New(0), *tuple = NULL;
-    bool hard = t->carrier != NULL;
-    slp_frame *top = hard ? slp_carrier_frame(t->carrier) : t->top;
-    slp_frame *end = hard ? t->carrier->dispatcher : NULL;
-    if (frames != NULL && append_frames(s, top, end, frames, extent_of) == 0
+    if (frames != NULL && append_frames(s, t, frames, extent_of) == 0
         && PyList_Reverse(frames) == 0) {
         tuple = PyList_AsTuple(frames);
     }

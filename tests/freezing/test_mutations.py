@@ -1,0 +1,173 @@
+"""Hostile inputs: 120,000 envelopes and 20,000 frozen programs, damaged.
+
+Signed, or not unpickled: nothing but a typed error comes of them, in little time
+and memory.  What is unpickled unsigned is code, and can do anything; but what
+is not the state of a tasklet is none, and to look at one, or to drop it, is safe.
+See mutation_program.py.
+"""
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+import stackless
+from mutation_program import SANITIZED
+from stackless import _core
+from stackless._freezing import codes, envelope, pickling
+
+PROGRAM = pathlib.Path(__file__).with_name("mutation_program.py")
+HARD = os.environ.get("STACKLESS_TEST_HARD", "0") not in ("", "0")
+DEBUG = hasattr(sys, "gettotalrefcount")
+SEED = 20261129
+KEY = bytes(range(32))
+
+pytestmark = [
+    pytest.mark.noleak,
+    pytest.mark.timeout(240),
+    pytest.mark.skipif(HARD, reason="soft tasklets are what it damages"),
+]
+
+
+def outcomes(kind, count):
+    """How often what came of it, in a process of its own, which survives."""
+    done = subprocess.run(
+        [sys.executable, str(PROGRAM), kind, str(SEED), str(count)],
+        env=os.environ | {"PYTHONHASHSEED": "0"},
+        capture_output=True,
+        text=True,
+        timeout=220,
+    )
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-6000:]
+    told = json.loads(done.stdout)
+    assert told["slowest"] < 2
+    return told["outcomes"]
+
+
+def test_signed():
+    """Only what is signed is unpickled, whatever the others look like."""
+    count = 20_000 if DEBUG else 100_000
+    found = outcomes("signed", count)
+    assert sum(found.values()) == count
+    assert found["DamagedFrozenError"] > count / 2
+    assert found["UnverifiedFrozenError"] > count / 10
+    assert found["IncompatibleFrozenError"] > count / 1000
+    # What tells its name, say, is another one.
+    assert count / 1000 < found["worked"] < count / 100
+
+
+def test_unsigned_envelopes():
+    found = outcomes("unsigned", 20_000)
+    assert sum(found.values()) == 20_000
+    assert found["DamagedFrozenError"] > 10_000
+    assert found["worked"] > 1000
+
+
+def test_states():
+    found = outcomes("states", 10_000)
+    assert found["ValueError"] > 1000
+    assert found["worked"] > 1000
+
+
+@pytest.mark.parametrize("kind, count", [("frames", 5_000), ("pickles", 5_000)])
+def test_frozen_programs(kind, count):
+    if SANITIZED:
+        pytest.skip("without a limit pickle takes all memory that there is")
+    found = outcomes(kind, count)
+    assert sum(found.values()) == count
+    assert found["ThawError"] > 1000
+    assert found["worked"] > 100
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["unsigned", "signed"])
+@pytest.mark.parametrize("change", [-100, -50, 1, 50])
+def test_another_magic(monkeypatch, change, key):
+    """The pickle is not even looked at."""
+    local = envelope.local_header()
+    local["magic"] += change
+    monkeypatch.setattr(envelope, "local_header", lambda: local)
+    data = envelope.pack({}, b"no pickle", key)
+    monkeypatch.undo()
+    with pytest.raises(stackless.IncompatibleFrozenError, match="magic"):
+        stackless.thaw(data, key=key)
+
+
+# --- found by these ----------------------------------------------------------
+
+
+def suspending(n):
+    def inner():
+        stackless.schedule_remove(None)
+        return n
+
+    return inner
+
+
+def frame_of(function):
+    task = stackless.tasklet(function)()
+    stackless.run()
+    (frame,), *rest = _core._tasklet_state(task)[3]
+    return frame, rest
+
+
+def refused(frame, rest):
+    task = stackless.tasklet()
+    with pytest.raises(ValueError, match="not the state of a frame"):
+        _core._set_tasklet_state(task, ((frame,), *rest))
+    assert not task.alive
+
+
+def test_the_slot_of_a_closure_is_not_empty():
+    (*head, _, slots), rest = frame_of(suspending(1))
+    assert len(slots) == 1
+    refused((*head, b"\1", slots), rest)
+
+
+def test_no_variable_is_a_number():
+    def function(n=1):
+        stackless.schedule_remove(None)
+
+    (*head, _, slots), rest = frame_of(function)
+    refused((*head, b"\2", slots), rest)
+
+
+@pytest.mark.parametrize("number", [
+    1 << 61, -(1 << 61) - 1, 1 << 62, 1 << 63, 1 << 70, -(1 << 70), True,
+])
+def test_numbers_on_the_stack_have_fewer_bits_than_a_word(number):
+    def function():
+        return 1, stackless.schedule_remove(None)
+
+    (*head, _, slots), rest = frame_of(function)
+    refused((*head, b"\2", (number,)), rest)
+
+
+def delegating():
+    yield from iter([1, 2])
+
+
+@pytest.mark.parametrize("by", [-1, 1])
+def test_a_generator_waits_where_one_can(by):
+    generator = delegating()
+    next(generator)
+    (frame, *rest) = _core._generator_state(generator)
+    function, names, offset, *more = frame
+    frame = (function, names, offset + by, *more)
+    copy = pickling._generator(delegating)
+    digest = codes.digest(delegating.__code__)
+    with pytest.raises(ValueError, match="cannot go on from there"):
+        pickling._set_generator(copy, (frame, *rest, digest))
+
+
+def test_a_generator_waits_for_something():
+    generator = delegating()
+    next(generator)
+    (frame, *rest) = _core._generator_state(generator)
+    *head, _, slots = frame
+    frame = (*head, b"\1" * len(slots), slots)
+    copy = pickling._generator(delegating)
+    digest = codes.digest(delegating.__code__)
+    with pytest.raises(ValueError, match="not the state of this generator"):
+        pickling._set_generator(copy, (frame, *rest, digest))
