@@ -71,7 +71,7 @@ class _Search:
         try:
             self.pickler_type(io.BytesIO(), **self.options)._dump(value)
         except Exception as error:
-            return error
+            return error.with_traceback(None)  # which would lead back here
         return None
 
     def inside(self, value, path, depth):
