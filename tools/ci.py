@@ -50,6 +50,10 @@ AGAIN = [
     "--ignore=tests/tools/test_cpython_bugs.py",
 ]
 HARD_TOO = [*AGAIN, "tests/stress", "tests/extensions", "tests/cli"]
+# Where neighbours run all of that.
+CORE = ["tests/semantics"]
+# Takes long, and is about interpreters rather than how they switch.
+NO_OTHERS = ["--ignore=tests/stress/test_subinterpreters.py"]
 # What looks for crashes: on builds where all of it would take too long.
 DEEP = [
     "tests/semantics",
@@ -232,18 +236,20 @@ def matrix_jobs(pythons):
         whole = minor and label != VENV_LABEL  # that is `make test`
         soft = [*run, *(whole_suite(name) if whole else part)]
         yield Job("matrix", name, soft, {} if minor else LESS, missing)
-        stress = label in ("3.13", "3.15")
-        hard = [*run, *(HARD_TOO if stress else AGAIN)]
+        between = label in ("3.12", "3.14")
+        part = AGAIN if between else [*HARD_TOO, *NO_OTHERS]
+        hard = [*run, *(part if minor else CORE)]
         if not like_others:
             yield Job("matrix", f"{label} hard", hard, HARD, missing)
         if minor:
-            again = [*run, *AGAIN]
+            again = [*run, *(CORE if between else AGAIN)]
             yield Job("matrix", f"{label} sliced", again, SLICE, missing)
             name = f"{label} return"
-            gates = [*run, *DEEP] if label == "3.15" else again
+            deep = [*run, *DEEP, *NO_OTHERS]
+            gates = deep if label == "3.15" else again
             yield Job("matrix", name, gates, {**RETURN, **LESS}, missing)
         if label in ("3.14", "3.15"):
-            jit = [*run, *DEEP]
+            jit = [*run, *DEEP, *NO_OTHERS]
             yield Job("matrix", f"{label} JIT", jit, JIT, missing)
     for label in ("3.12", "3.14"):
         missing = None if pythons[label] else f"no CPython {label} here"
