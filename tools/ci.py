@@ -231,15 +231,15 @@ def matrix_jobs(pythons):
         name = f"{label} soft"
         minor = "-" not in label
         # `make test` has been there; these differ little from others.
-        like_others = label in (VENV_LABEL, "3.13-newest", "3.14-dbg")
+        like_others = label in (VENV_LABEL, "3.14-dbg")
         part = AGAIN if like_others else DEEP
         whole = minor and label != VENV_LABEL  # that is `make test`
         soft = [*run, *(whole_suite(name) if whole else part)]
-        yield Job("matrix", name, soft, {} if minor else LESS, missing)
+        yield Job("matrix", name, soft, {}, missing)
         between = label in ("3.12", "3.14")
         part = AGAIN if between else [*HARD_TOO, *NO_OTHERS]
         hard = [*run, *(part if minor else CORE)]
-        if not like_others:
+        if not like_others and label != "3.13-newest":
             yield Job("matrix", f"{label} hard", hard, HARD, missing)
         if minor:
             again = [*run, *(CORE if between else AGAIN)]

@@ -118,12 +118,17 @@ def test_methods_written_in_python_look_like_the_others(type_name, names):
 
 @pytest.mark.noleak
 def test_import_is_light():
-    """Import time matters: nothing but ourselves is imported."""
+    """Import time matters: little but ourselves is imported.
+
+    That is a module in C, whose functions are stood in front of.
+    """
     program = ("import sys; before = set(sys.modules); import stackless; "
                "print(*sorted(set(sys.modules) - before "
                "- set(sys.builtin_module_names)))")
     printed = subprocess.check_output(
         [sys.executable, "-S", "-c",
          f"import sys; sys.path[:0] = {sys.path!r}; {program}"], text=True)
-    assert printed.split() == ["stackless", "stackless._channel_ext",
-                               "stackless._core", "stackless._tasklet_ext"]
+    others = {"_interpreters", "_xxsubinterpreters"}
+    assert sorted({*printed.split()} - others) == [
+        "stackless", "stackless._channel_ext", "stackless._core",
+        "stackless._tasklet_ext"]

@@ -562,7 +562,8 @@ bool
 slp_carrier_cut_below(slp_carrier *c, slp_frame *f)
 {
     slp_carrier *base = c != NULL ? slp_carrier_base(c) : NULL;
-    for (int i = 0; base != NULL && base->sliced && i < base->link_count; i++) {
+    for (int i = 0; base != NULL && base->sliced && i < base->link_count;
+         i++) {
         if (base->links[i].frame == f) {
             return true;
         }
