@@ -2,13 +2,13 @@
 
 Each program waits in two frames, signed.  A process takes some at a time in a
 transaction, thaws and runs each to its end, and writes what came of them in
-another one, together with taking the next.  Every program must have ended once,
-with the right result.
+another one, together with taking the next.  Every program must have ended
+once, with the right result.
 
 What is told is the cost in the best thousand of the last half: there what
-grows has grown, and other work on the machine comes in phases.  Processes start
-before.  Plain pickle, unsigned, stores and finishes the same values: so much of
-it is SQLite's.
+grows has grown, and other work on the machine comes in phases.  Processes
+start before.  Plain pickle, unsigned, stores and finishes the same values: so
+much of it is SQLite's.
 """
 
 import atexit
@@ -146,7 +146,8 @@ class Store:
                 numbers = range(first, min(first + BATCH, self.count + 1))
                 rows = [(number, freeze(number)) for number in numbers]
                 with transaction(base):
-                    base.executemany("insert into program values (?, ?)", rows)
+                    base.executemany(
+                        "insert into program values (?, ?)", rows)
                 ends += [time.monotonic_ns()] * len(rows)
         self.note("freeze", begun, ends)
         return best(begun, ends)
@@ -178,7 +179,7 @@ class Store:
                                 stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def check(self, base):
-        """Each has ended once, with its result; several processes took part."""
+        """Each has ended once, with its result, in several processes."""
         found = base.execute(
             "select count(*), count(distinct id), min(id), max(id), "
             "sum(result = 6 * id) from done").fetchone()
