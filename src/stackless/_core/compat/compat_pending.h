@@ -9,11 +9,12 @@
 
 typedef int (*slp_pending_fn)(void *arg); /* -1 with an exception */
 
-/* Does this thread handle signals?  No thread of a subinterpreter does. */
+/* Does this thread handle signals?  No thread of a subinterpreter does.  Without the
+   GIL ts may be gone, unless it is the main thread's. */
 static inline bool
 slp_handles_signals(PyThreadState *ts)
 {
-    return ts->interp == PyInterpreterState_Main() && slp_is_main_thread();
+    return slp_is_main_thread() && ts->interp == PyInterpreterState_Main();
 }
 
 /* Have fn(arg) called soon: in the main thread, or in the first thread that comes
