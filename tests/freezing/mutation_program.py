@@ -598,13 +598,18 @@ def attack(kind, data):
 
 
 def attack_and_measure(kind, data):
-    """See that memory is at most ten times the input, and a constant."""
-    tracemalloc.reset_peak()
-    before = tracemalloc.get_traced_memory()[0]
-    kind.attack(data)
-    peak = tracemalloc.get_traced_memory()[1] - before
-    if peak > 10 * len(data) + 30_000:
-        raise Wrong(f"{peak} bytes for {data}")
+    """See that memory is at most ten times the input, and a constant.
+
+    Whatever is made once, compiled code say, is there the next time.
+    """
+    for _ in range(3):
+        tracemalloc.reset_peak()
+        before = tracemalloc.get_traced_memory()[0]
+        kind.attack(data)
+        peak = tracemalloc.get_traced_memory()[1] - before
+        if peak <= 10 * len(data) + 30_000:
+            return
+    raise Wrong(f"{peak} bytes for {data}")
 
 
 def main(name, seed, count):

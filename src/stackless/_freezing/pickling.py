@@ -137,7 +137,8 @@ def _finished_generator(code):
 def _set_generator(generator, state):
     *state, digest = state
     if state[0] is not None:
-        _compare([state[0]], [digest], state[1] != _EXECUTING)
+        resting = state[1] if state[1] != _EXECUTING else None
+        _compare([state[0]], [digest], resting)
     _core._set_generator_state(generator, tuple(state))
 
 
@@ -145,7 +146,7 @@ def _tasklet(cls):
     return cls.__new__(cls)
 
 
-def _compare(frames, digests, rests=False):
+def _compare(frames, digests, resting=None):
     """Is their code what it was?  And can it go on from there?"""
     changed = [
         f"{frame[0].__module__}.{frame[0].__qualname__}"
@@ -155,7 +156,7 @@ def _compare(frames, digests, rests=False):
     if changed:
         raise ChangedCodeError(changed)
     for frame in frames:
-        softening.check(frame, rests)
+        softening.check(frame, resting)
 
 
 # Thawed tasklets that wait for a channel: their places in its queue.

@@ -155,27 +155,41 @@ def _resting_places(code):
     return places
 
 
+# States of a generator: fresh, suspended, suspended because it waits for another.
+if sys.version_info >= (3, 15):
+    _STATES = 0, 1, 2
+elif sys.version_info >= (3, 13):
+    _STATES = -3, -2, -1
+else:
+    _STATES = -2, -1, -1
+
+
 @functools.lru_cache(maxsize=1024)
 def _rests(code):
-    """Where a generator goes on that nobody runs."""
+    """Where a generator goes on that nobody runs, and its state there."""
+    fresh, suspended, waiting = _STATES
+    places = {}
     instructions = list(_instructions(code).items())
-    return {
-        following
-        for (_, i), (following, _) in zip(instructions, instructions[1:])
-        if i.opname in ("YIELD_VALUE", "RETURN_GENERATOR")
-    }
+    for (_, i), (place, following) in zip(instructions, instructions[1:]):
+        if i.opname == "RETURN_GENERATOR":
+            places[place] = fresh
+        elif i.opname == "YIELD_VALUE":  # RESUME says what for
+            places[place] = waiting if following.arg & 2 else suspended
+    return places
 
 
-def check(frame, rests=False):
+def check(frame, resting=None):
     """ValueError if code could not go on from a frame of frozen data.
 
-    rests: it is of a generator that nobody runs.
+    resting: the state of the generator that it is of, if nobody runs that.
     """
     function, _, offset, return_offset, _, slots = frame
     code = function.__code__
+    rests = resting is not None
     if rests and _POSITION_IS_CALL:  # it is at what comes next
         depth = _depths(code).get(offset * 2, 0) - 1
-        good = depth >= 0 and return_offset == 0 and offset in _rests(code)
+        good = depth >= 0 and return_offset == 0
+        good = good and _rests(code).get(offset) == resting
         good = good and len(slots) == _variables(code) + depth
     elif function in _INTERNAL:
         good = (offset, return_offset) == (
@@ -185,7 +199,9 @@ def check(frame, rests=False):
     else:
         size, offsets = _resting_places(code).get(offset, (-1, ()))
         good = len(slots) == size and return_offset in offsets
-        good = good and (not rests or offset + 1 in _rests(code))
+        good = good and (
+            not rests or _rests(code).get(offset + 1) == resting
+        )
     if not good:
         raise ValueError(f"{code.co_qualname} cannot go on from there")
 
