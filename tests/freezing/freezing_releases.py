@@ -5,15 +5,23 @@ of the same minor version finishes them: all that take their code along, and of
 the others those whose code it compiles to the same.
 """
 
+import pathlib
 import pickle
 import sys
 import warnings
 
-import freezing_calls  # noqa: F401
-import freezing_errors  # noqa: F401
-import freezing_loops  # noqa: F401
-import stackless
-from freezing_support import PROGRAMS, finish, freeze_all, thaw
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import freezing_calls  # noqa: E402, F401
+import freezing_errors  # noqa: E402, F401
+import freezing_loops  # noqa: E402, F401
+import stackless  # noqa: E402
+from freezing_support import (  # noqa: E402
+    PROGRAMS,
+    finish,
+    freeze_all,
+    thaw,
+)
 
 CODES = "value", "reference"
 ELSEWHERE = {"values_of_all_kinds"}  # tells where a module's file is
