@@ -25,6 +25,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import by_model
 import by_tasklets
+import frozen
 import shrink
 import stress
 from programs import random_program
@@ -73,6 +74,7 @@ def work(options):
         if options.note:
             pathlib.Path(options.note).write_text(str(seed))
         operations += attack_one(random_program(seed), options)
+    print(json.dumps(frozen.DONE))
     print(json.dumps(operations))
 
 

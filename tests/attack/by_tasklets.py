@@ -11,6 +11,7 @@ import contextvars
 import gc
 import sys
 
+import frozen
 import stackless
 from common import ERRORS, HOLDING, SWALLOWED, describe
 from shapes import SHAPES, by_frame, recurse
@@ -534,6 +535,28 @@ class Real:
         for name, function in list(vars().items())
         if name.startswith("do_")
     }
+
+    def __reduce__(self):
+        return Shadow, ()
+
+
+class Shadow(Real):
+    """Stands for it in a copy of one of its tasklets: all operations that are
+    left do nothing."""
+
+    def __init__(self):
+        self.program = {"bodies": collections.defaultdict(list)}
+        self.left = self.quiet = 0
+        self.channels = []
+        self.slots = []
+        self.begun = set()
+        self.generators = {}
+        self.contexts = []
+        self.holding_on = collections.Counter()
+        self.collecting = self.in_collector = False
+
+    def note(self, what, outcome):
+        frozen.HEARD.append((stackless.current, what, outcome))
 
 
 class Comparison:

@@ -425,7 +425,7 @@ def frame(size):
     lines[-1] += ")"
     source = "\n".join(lines).replace("return 0", "return (0")
     space = {}
-    exec(source, space)
+    exec(source, globals(), space)
     return space["large"]
 
 

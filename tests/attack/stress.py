@@ -12,6 +12,7 @@ import signal
 import sys
 import threading
 
+import frozen
 import stackless
 
 try:
@@ -365,6 +366,28 @@ class Signals(Stress):
         t.run()
 
 
+class Freeze(Stress):
+    """Suspended tasklets are frozen and thawed, or cloned; copies end."""
+
+    kind, often = frozen.Freezer, 0.25
+
+    def begin(self):
+        self.freezer = self.kind(self.r.random(), HELPER)
+
+    def at_switch(self):
+        if self.r.random() < self.often:
+            self.freezer.act()
+
+    def end(self):
+        self.freezer.check_all_gone()
+
+
+class FreezeBetween(Freeze):
+    """There are more operations than switches."""
+
+    kind, often = frozen.Between, 0.1
+
+
 WORDS = {
     "between": Between,
     "hard": Hard,
@@ -374,6 +397,7 @@ WORDS = {
     "slice": Slice,
     "signals": Signals,
     "inspect": Inspect,
+    "freeze": Freeze,
 }
 if "libasan" in os.environ.get("LD_PRELOAD", ""):
     del WORDS["slice"]  # it would see variables move
@@ -407,7 +431,9 @@ NAMES = [
         "interrupt", "interrupt+collect", "interrupt+few", "interrupt+slice",
         "interrupt+trace", "interrupt+profile", "interrupt+signals",
         "interrupt+inspect", "interrupt+hard", "interrupt+between+mixed",
-        "interrupt+threads",
+        "interrupt+threads", "freeze", "freeze+collect", "freeze+slice",
+        "freeze+trace", "freeze+monitor", "between+freeze",
+        "between+freeze+mixed", "between+freeze+slice", "interrupt+freeze",
     )
     if name == "none" or all(word in WORDS for word in name.split("+"))
     if sys.version_info[:2] != (3, 12) or name not in SLOW_ON_312
@@ -420,7 +446,10 @@ class Stresses:
 
     def __init__(self, name, seed):
         words = [] if name == "none" else name.split("+")
-        self.all = [WORDS[word](seed) for word in words]
+        kinds = WORDS
+        if "between" in words:
+            kinds = WORDS | {"freeze": FreezeBetween}
+        self.all = [kinds[word](seed) for word in words]
         active = [
             s.at_switch
             for s in self.all

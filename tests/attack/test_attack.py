@@ -31,7 +31,7 @@ NAMES = [
     for name in stress.NAMES
     if not SLOW or "interrupt" not in name or name in INTERRUPTED
 ]
-PROGRAMS = int(760 * SHARE / len(NAMES)) + 1
+PROGRAMS = int(860 * SHARE / len(NAMES)) + 1
 
 pytestmark = pytest.mark.noleak
 
@@ -89,6 +89,15 @@ def test_a_crash_is_found(monkeypatch, capsys):
     monkeypatch.setattr(attack.shrink, "shrink", lambda p, fails: p)
     assert not a.batch("none", 5, 3)
     assert "seed 5, exit status -9" in capsys.readouterr().out
+
+
+def test_tasklets_are_frozen_and_run():
+    """And not always refused."""
+    seeds = ["--first", "0", "--count", "8"]
+    status, out, err = attack.Attack().run("between+freeze", *seeds)
+    assert status == 0, out + err
+    done = json.loads(out.splitlines()[-2])
+    assert min(done.values()) > 10, done
 
 
 def test_programs_are_data():
