@@ -56,6 +56,7 @@ SHORT = {"core/task.h": 300, "compat/compat.h": 300}
 CORE_USERS = {
     "__init__.py",
     "_freezing/cloning.py",
+    "_freezing/codes.py",
     "_freezing/culprit.py",
     "_freezing/freezing.py",
     "_freezing/pickling.py",

@@ -817,7 +817,7 @@ name_functions(PyObject *module)
     PyObject *package = PyUnicode_InternFromString("stackless");
     int r = package == NULL ? -1 : 0;
     PyMethodDef *tables[] = {methods, slp_interrupt_methods,
-                             slp_frozen_methods};
+                             slp_frozen_methods, slp_facts_methods};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(tables); i++) {
         PyMethodDef *def = tables[i];
         for (; r == 0 && def->ml_name != NULL; def++) {

@@ -161,4 +161,5 @@ def _locals(code):
 
 def clone(tasklet):
     """See tasklet.clone()."""
-    return _Copier().tasklet(tasklet)
+    copy = _core._clone_plain(tasklet)
+    return _Copier().tasklet(tasklet) if copy is None else copy

@@ -26,6 +26,7 @@ import sys
 import types
 import weakref
 
+from stackless import _core
 from stackless._freezing.errors import ChangedCodeError, MissingCodeError
 
 EXTENDED_ARG = opcode.EXTENDED_ARG
@@ -38,35 +39,17 @@ MAX_MISSING = 1000  # digests remembered, for a module, of what it has not
 
 # --- the digest --------------------------------------------------------------
 
-class _Digest(weakref.ref):
-    """Knows a code object's digest for as long as that lives."""
-
-    __slots__ = ("key", "value")
-
-
-# By id(): code objects are equal that have different qualified names.
-_digests = {}
-
-
-def _forget(dead, digests=_digests):
-    if digests.get(dead.key) is dead:
-        digests.pop(dead.key, None)
-
-
 def digest(code):
     """Eight bytes that differ if two code objects do different things.
 
     Lines and file names do not count.
     """
-    key = id(code)
-    known = _digests.get(key)
-    if known is not None and known() is code:
-        return known.value
-    known = _Digest(code, _forget)
-    known.key = key
-    known.value = hashlib.blake2b(_meaning(code), digest_size=8).digest()
-    _digests[key] = known
-    return known.value
+    return _core._code_digest(code, new_digest)
+
+
+def new_digest(code):
+    """The same, not remembered."""
+    return hashlib.blake2b(_meaning(code), digest_size=8).digest()
 
 
 def _meaning(code):

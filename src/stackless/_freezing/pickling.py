@@ -5,6 +5,7 @@ in its variables and on its stack, as stackless._core tells it.  A generator
 has such a frame of its own.  What pickle knows by itself is left to it.
 """
 
+import copyreg
 import gc
 import importlib
 import io
@@ -26,8 +27,8 @@ from stackless._freezing.errors import (
 PROTOCOL = 5
 
 _UNBOUND, _BOUND, _READY, _STARTED = range(4)
-_ATOMIC, _IGNORE_NESTING, _BLOCK_TRAP = 1, 2, 4
 _BOMBED, _TEMPVAL = 1, 2
+_ONLY_FRAMES = {tuple}
 _EXECUTING = 4 if sys.version_info >= (3, 15) else 0  # state of a generator
 
 _GENERATORS = {
@@ -136,27 +137,28 @@ def _finished_generator(code):
 
 def _set_generator(generator, state):
     *state, digest = state
-    if state[0] is not None:
-        resting = state[1] if state[1] != _EXECUTING else None
-        _compare([state[0]], [digest], resting)
+    frame, number, *_ = state
+    if frame is not None:
+        _compare((frame,), digest, number if number != _EXECUTING else None)
     _core._set_generator_state(generator, tuple(state))
 
 
-def _tasklet(cls):
-    return cls.__new__(cls)
-
-
 def _compare(frames, digests, resting=None):
-    """Is their code what it was?  And can it go on from there?"""
-    changed = [
-        f"{frame[0].__module__}.{frame[0].__qualname__}"
-        for frame, digest in zip(frames, digests, strict=True)
-        if codes.digest(frame[0].__code__) != digest
-    ]
+    """Is their code what it was?  And can it go on from there?
+
+    resting: the state of the generator that they are of, if nobody runs it.
+    """
+    places = softening.resting_places if resting is None else None
+    changed = _core._check_frames(
+        frames, digests, codes.new_digest, places, softening.check
+    )
     if changed:
-        raise ChangedCodeError(changed)
-    for frame in frames:
-        softening.check(frame, resting)
+        raise ChangedCodeError([
+            f"{function.__module__}.{function.__qualname__}"
+            for function in changed
+        ])
+    if resting is not None:
+        softening.check(*frames, resting)
 
 
 # Thawed tasklets that wait for a channel: their places in its queue.
@@ -174,10 +176,11 @@ def _join(tasklet, channel, sending, place):
 
 def _set_tasklet(tasklet, state, compare=True):
     name, flags, life, more, digests, place, attributes = state
-    _core._forget_origin(tasklet)
-    if name is not None:
-        tasklet.name = name
-    if life == _BOUND:
+    if life == _STARTED:
+        if compare:
+            _compare(more[0], digests)
+        _core._set_tasklet_state(tasklet, more)
+    elif life == _BOUND:
         tasklet.bind(more)
     elif life == _READY:
         (function, args, kwargs), tempval, kind = more
@@ -186,24 +189,11 @@ def _set_tasklet(tasklet, state, compare=True):
             _core._set_bomb(tasklet, tempval)
         elif kind & _TEMPVAL:
             tasklet.tempval = tempval
-    elif life == _STARTED:
-        if compare:
-            _compare(
-                [frame for frame in more[0] if type(frame) is tuple],
-                [digests[i : i + 8] for i in range(0, len(digests), 8)],
-            )
-        _core._set_tasklet_state(tasklet, more)
-    if flags & _ATOMIC:
-        tasklet.set_atomic(1)
-    tasklet.set_ignore_nesting(flags & _IGNORE_NESTING)
-    tasklet.block_trap = bool(flags & _BLOCK_TRAP)
-    _set_attributes(tasklet, attributes)
+    _core._begin_state(tasklet, name, flags)
+    if attributes is not None:
+        _set_attributes(tasklet, attributes)
     if life == _STARTED and more[4] is not None:
         _join(tasklet, more[4], more[5], place)
-
-
-def _channel(cls):
-    return cls.__new__(cls)
 
 
 def _set_channel(channel, state):
@@ -291,6 +281,9 @@ class _Frame:
 def _found_by_name(function):
     """Whether pickle can write it by name."""
     value = sys.modules.get(function.__module__)
+    if type(value) is types.ModuleType:
+        if value.__dict__.get(function.__qualname__) is function:
+            return True
     for part in function.__qualname__.split("."):
         if not isinstance(value, (type, types.ModuleType)):
             return False
@@ -322,8 +315,8 @@ def state_of(tasklet):
     """
     try:
         state = _core._tasklet_state(tasklet, softening.extent_of)
-        *head, life, more = state
-        if life != _STARTED:
+        name, flags, life, more = state
+        if life != _STARTED or {*map(type, more[0])} == _ONLY_FRAMES:
             return state, {}
         frames, generators = softening.soften(more[0])
     except softening.HardError as error:
@@ -338,7 +331,7 @@ def state_of(tasklet):
         raise FreezeError(
             f"cannot freeze: tasklet {tasklet.name} has C state: {error}"
         ) from None
-    return (*head, life, (frames, *more[1:])), generators
+    return (name, flags, life, (frames, *more[1:])), generators
 
 
 def stack_of(tasklet):
@@ -392,7 +385,8 @@ class Reducers:
     def look_at(self, tasklet):
         """Know the generators that it is inside of."""
         state, generators = state_of(tasklet)
-        self._softened |= generators
+        if generators:
+            self._softened |= generators
         return state
 
     def _see_that_all_run(self):
@@ -505,14 +499,33 @@ class Reducers:
 
     def _note(self, frame):
         """A frame as it is written; its code's digest."""
+        digest = codes.digest(frame[0].__code__)
+        return (self._whole(frame) if self.by_value else frame), digest
+
+    def _whole(self, frame):
+        """Its function goes along, as it is."""
         function = frame[0]
-        digest = codes.digest(function.__code__)
-        if self.by_value and function not in _INTERNAL:
-            wrapped = self._frames.get(id(function))
-            if wrapped is None:
-                wrapped = self._frames[id(function)] = _Frame(function)
-            frame = (wrapped, *frame[1:])
-        return frame, digest
+        if function in _INTERNAL:
+            return frame
+        wrapped = self._frames.get(id(function))
+        if wrapped is None:
+            wrapped = self._frames[id(function)] = _Frame(function)
+        return (wrapped, *frame[1:])
+
+    def _note_all(self, frames):
+        """The frames of a tasklet as they are written, and their digests."""
+        digests = _core._frame_digests(frames, codes.new_digest)
+        if digests is not None and not self.by_value:
+            return frames, digests
+        noted, digests = [], b""
+        for frame in frames:
+            if type(frame) is tuple:
+                frame, digest = self._note(frame)
+                digests += digest
+            else:
+                self._run.add(id(frame))
+            noted.append(frame)
+        return tuple(noted), digests
 
     def _generator(self, generator):
         state = self._softened.get(id(generator))
@@ -548,20 +561,16 @@ class Reducers:
     def _tasklet(self, tasklet):
         name, flags, life, more = self.look_at(tasklet)
         self._kept.append(more)
-        digests = b""
+        digests, place = b"", None
         if life == _STARTED:
-            frames = []
-            for frame in more[0]:
-                if type(frame) is tuple:
-                    frame, digest = self._note(frame)
-                    digests += digest
-                else:
-                    self._run.add(id(frame))
-                frames.append(frame)
-            more = (tuple(frames), *more[1:])
-            self._kept.append(more)
+            frames, digests = self._note_all(more[0])
+            if frames is not more[0]:
+                more = (frames, *more[1:])
+                self._kept.append(more)
+            if more[4] is not None:
+                place = self._place(tasklet, more[4])
         return (
-            _tasklet,
+            copyreg.__newobj__,
             (type(tasklet),),
             (
                 name,
@@ -569,7 +578,7 @@ class Reducers:
                 life,
                 more,
                 digests,
-                self._place(tasklet, more[4] if life == _STARTED else None),
+                place,
                 object.__getstate__(tasklet),
             ),
             None,
@@ -579,8 +588,6 @@ class Reducers:
 
     def _place(self, tasklet, channel):
         """Which one it is in the channel's queue."""
-        if channel is None:
-            return None
         if id(channel) not in self._places:
             places = self._places[id(channel)] = {}
             waiting = channel.queue
@@ -597,7 +604,7 @@ class Reducers:
             tasklet = tasklet.next
         self._kept.append(waiting)
         return (
-            _channel,
+            copyreg.__newobj__,
             (type(channel),),
             (
                 channel.preference,
@@ -768,26 +775,26 @@ class Unpickler(pickle.Unpickler):
         self._find_class = find_class
 
     def find_class(self, module, name):
+        ask = self._find_class
         if module == __name__:
-            return self._own(name)
-        if self._find_class is not None:
-            return self._find_class(module, name)
+            own = _OWN.get(name)
+            return own if own and ask is None else self._asked(own, name)
+        if ask is not None:
+            return ask(module, name)
         try:
-            return super().find_class(module, name)
+            return pickle.Unpickler.find_class(self, module, name)
         except (AttributeError, ModuleNotFoundError) as error:
             raise MissingCodeError([f"{module}.{name}"]) from error
 
-    def _own(self, name):
-        """One of the functions above that a Pickler refers to."""
-        if name not in _OWN:
+    def _asked(self, function, name):
+        """One of the functions above: what it looks for is asked for first."""
+        if function is None:
             raise pickle.UnpicklingError(f"{name!r} is no name of ours")
-        function = globals()[name]
-        ask = self._find_class
-        if ask is None or name not in _ASKED:
+        if name not in _ASKED:
             return function
 
         def asked(*args):
-            ask(*_ASKED[name](*args))
+            self._find_class(*_ASKED[name](*args))
             return function(*args)
 
         return asked
@@ -802,28 +809,29 @@ _ASKED = {
     "_by_name": lambda module, qualname: (module, qualname),
 }
 _OWN = {
-    *_ASKED,
-    "_NOTHING",
-    "_cell",
-    "_channel",
-    "_closed",
-    "_finished_generator",
-    "_function",
-    "_generator",
-    "_internal",
-    "_iterate",
-    "_method",
-    "_same",
-    "_set_cell",
-    "_set_channel",
-    "_set_exception",
-    "_set_function",
-    "_set_generator",
-    "_set_iterator",
-    "_set_tasklet",
-    "_tasklet",
-    "_traceback",
-    "_view",
+    name: globals()[name]
+    for name in (
+        *_ASKED,
+        "_NOTHING",
+        "_cell",
+        "_closed",
+        "_finished_generator",
+        "_function",
+        "_generator",
+        "_internal",
+        "_iterate",
+        "_method",
+        "_same",
+        "_set_cell",
+        "_set_channel",
+        "_set_exception",
+        "_set_function",
+        "_set_generator",
+        "_set_iterator",
+        "_set_tasklet",
+        "_traceback",
+        "_view",
+    )
 }
 
 

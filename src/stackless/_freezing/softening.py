@@ -129,7 +129,7 @@ def _variables(code):
 
 
 @functools.lru_cache(maxsize=1024)
-def _resting_places(code):
+def resting_places(code):
     """Where a frame can wait for a value: {offset: (slots, return offsets)}.
 
     The offset is what the frame says; slots are those in use while it waits;
@@ -197,7 +197,7 @@ def check(frame, resting=None):
             else (0, int(_POSITION_IS_CALL))
         )
     else:
-        size, offsets = _resting_places(code).get(offset, (-1, ()))
+        size, offsets = resting_places(code).get(offset, (-1, ()))
         good = len(slots) == size and return_offset in offsets
         good = good and (
             not rests or _rests(code).get(offset + 1) == resting
@@ -500,8 +500,6 @@ def soften(frames):
     frames: as of _core._tasklet_state(): frames, generators, None for a gap.
     The states are by id() of the generator.
     """
-    if all(type(frame) is tuple for frame in frames):
-        return frames, {}
     soft = []
     generators = {}
     for n, frame in enumerate(frames):

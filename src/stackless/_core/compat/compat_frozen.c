@@ -128,6 +128,22 @@ slp_frame_has_depth(slp_frame *f)
     return awaits_init(f) || slp_frame_depth(f) >= 0;
 }
 
+/* Takes the references; NULL if one is. */
+static PyObject *
+tuple_of(PyObject **parts)
+{
+    PyObject *tuple = PyTuple_New(SLP_FRAME_ITEMS);
+    for (int i = 0; i < SLP_FRAME_ITEMS; i++) {
+        if (tuple == NULL || parts[i] == NULL) {
+            Py_CLEAR(tuple);
+            Py_XDECREF(parts[i]);
+            continue;
+        }
+        PyTuple_SET_ITEM(tuple, i, parts[i]);
+    }
+    return tuple;
+}
+
 static PyObject *
 frame_state_of(slp_frame *f, slp_extent e, int return_offset, PyObject *init)
 {
@@ -143,9 +159,15 @@ frame_state_of(slp_frame *f, slp_extent e, int return_offset, PyObject *init)
         Py_XDECREF(marks);
         return NULL;
     }
-    return Py_BuildValue("(NOiiNN)", function,
-                         f->f_locals ? f->f_locals : Py_None,
-                         slp_frame_offset(f), return_offset, marks, slots);
+    PyObject *parts[SLP_FRAME_ITEMS] = {
+        function,
+        Py_NewRef(f->f_locals ? f->f_locals : Py_None),
+        PyLong_FromLong(slp_frame_offset(f)),
+        PyLong_FromLong(return_offset),
+        marks,
+        slots,
+    };
+    return tuple_of(parts);
 }
 
 PyObject *
@@ -219,20 +241,50 @@ bad_state(const char *what)
     return -1;
 }
 
+/* An int that fits; -1: it does not, or is none. */
+static int
+small_number(PyObject *v, int most)
+{
+    long n = PyLong_CheckExact(v) ? PyLong_AsLong(v) : -1;
+    if (n == -1) {
+        PyErr_Clear();
+    }
+    return n >= 0 && n <= most ? (int)n : -1;
+}
+
+/* Does each part have its type?  *n: how many marks. */
+static bool
+take_apart(PyObject *state, frame_state *s, Py_ssize_t *n)
+{
+    if (!PyTuple_Check(state) || PyTuple_GET_SIZE(state) != SLP_FRAME_ITEMS) {
+        return false;
+    }
+    PyObject **item = &PyTuple_GET_ITEM(state, 0);
+    if (!PyFunction_Check(item[0]) || !PyBytes_Check(item[4])
+        || !PyTuple_Check(item[5])) {
+        return false;
+    }
+    *s = (frame_state){.function = item[0],
+                       .locals = item[1],
+                       .offset = small_number(item[2], INT_MAX),
+                       .return_offset = small_number(item[3], UINT16_MAX),
+                       .marks = PyBytes_AS_STRING(item[4]),
+                       .slots = item[5]};
+    *n = PyBytes_GET_SIZE(item[4]);
+    return true;
+}
+
 static int
 parse(PyObject *state, frame_state *s)
 {
     Py_ssize_t n;
-    if (PyTuple_Check(state)
-        && PyArg_ParseTuple(state, "O!Oiiy#O!", &PyFunction_Type, &s->function,
-                            &s->locals, &s->offset, &s->return_offset,
-                            &s->marks, &n, &PyTuple_Type, &s->slots)) {
+    if (take_apart(state, s, &n)) {
         PyCodeObject *code = code_of(s);
         bool marked = n != 0;
         bool fits = !marked || n == PyTuple_GET_SIZE(s->slots);
         s->marks = marked ? s->marks : NULL;
         if (fits && s->offset >= 0 && s->offset < Py_SIZE(code)
-            && s->return_offset >= 0 && s->return_offset <= UINT16_MAX
+            && s->return_offset >= 0
             && s->offset + s->return_offset < Py_SIZE(code)
             && are_good_slots(s)) {
             return 0;
@@ -307,6 +359,72 @@ slp_frame_object_new(PyObject *code, PyObject *globals)
 {
     return (PyObject *)PyFrame_New(slp_ts(), (PyCodeObject *)code, globals,
                                    NULL);
+}
+
+bool
+slp_may_belong_to_frame(PyObject *op)
+{
+    return PyIter_Check(op) || PyCell_Check(op) || PyCoro_CheckExact(op)
+           || PyAsyncGen_CheckExact(op)
+           || (PyFunction_Check(op) && PyFunction_GET_CLOSURE(op) != NULL);
+}
+
+/* ---- what is remembered of code ------------------------------------------ */
+
+#if PY_VERSION_HEX < 0x030C0000
+#    define REQUEST_INDEX _PyEval_RequestCodeExtraIndex
+#    define GET_EXTRA     _PyCode_GetExtra
+#    define SET_EXTRA     _PyCode_SetExtra
+#else
+#    define REQUEST_INDEX PyUnstable_Eval_RequestCodeExtraIndex
+#    define GET_EXTRA     PyUnstable_Code_GetExtra
+#    define SET_EXTRA     PyUnstable_Code_SetExtra
+#endif
+
+static void
+forget_facts(void *p)
+{
+    slp_code_facts *facts = p;
+    if (facts != NULL) {
+        Py_XDECREF(facts->digest);
+        Py_XDECREF(facts->places);
+        PyMem_Free(facts);
+    }
+}
+
+Py_ssize_t
+slp_code_facts_index(void)
+{
+    Py_ssize_t index = REQUEST_INDEX(forget_facts);
+    if (index < 0) {
+        PyErr_SetString(PyExc_ImportError,
+                        "no room is left at code objects: too many others "
+                        "keep something there");
+    }
+    return index;
+}
+
+slp_code_facts *
+slp_code_facts_of(PyObject *code, Py_ssize_t index)
+{
+    void *facts = NULL;
+    if (GET_EXTRA(code, index, &facts) < 0) {
+        return NULL;
+    }
+    if (facts == NULL) {
+        facts = PyMem_Calloc(1, sizeof(slp_code_facts));
+        if (facts == NULL) {
+            PyErr_NoMemory();
+        }
+        else if (SET_EXTRA(code, index, facts) < 0) {
+            PyMem_Free(facts);
+            if (!PyErr_Occurred()) {
+                PyErr_NoMemory();
+            }
+            facts = NULL;
+        }
+    }
+    return facts;
 }
 
 /* ---- generators ---------------------------------------------------------- */

@@ -22,6 +22,9 @@ typedef struct {
    what CPython puts below an inlined __init__. */
 SLP_INTERNAL PyObject *slp_frame_state(slp_frame *f, slp_extent e,
                                        PyObject *init);
+enum {
+    SLP_FRAME_ITEMS = 6
+};
 SLP_INTERNAL int slp_frame_offset(slp_frame *f);
 /* Does it know how far its stack reaches?  Up to 3.13 not in the middle of a call
    of C. */
@@ -68,6 +71,23 @@ SLP_INTERNAL PyObject *slp_frame_owner(slp_frame *f);
    NULL with an exception if it cannot be. */
 SLP_INTERNAL slp_frame *slp_generator_link(PyObject *gen, slp_frame *below,
                                            _PyErr_StackItem **exc_info);
+
+/* What is remembered of a code object, as long as that lives; NULL: not known yet.
+   The module asks once for the index; -1 with an exception: there is none left. */
+typedef struct {
+    PyObject *digest; /* bytes, SLP_DIGEST_SIZE of them */
+    PyObject *places; /* dict: where a frame can wait */
+} slp_code_facts;
+enum {
+    SLP_DIGEST_SIZE = 8
+};
+SLP_INTERNAL Py_ssize_t slp_code_facts_index(void);
+/* NULL with an exception. */
+SLP_INTERNAL slp_code_facts *slp_code_facts_of(PyObject *code,
+                                               Py_ssize_t index);
+/* Is it an iterator, something that runs by itself, or a function or cell with
+   variables that it may share with frames?  True for too many things. */
+SLP_INTERNAL bool slp_may_belong_to_frame(PyObject *op);
 
 /* What slp_instrumentation_changed() takes for another version than the present
    one, if there are tools at all. */

@@ -32,6 +32,7 @@ struct slp_state {
     /* See compat_frozen.h. */
     PyObject *init_function, *send_function, *value_function;
     int send_offset, send_return_offset;
+    Py_ssize_t facts_index;
     PyObject *points; /* list: they may not go while they are called */
 
     PyObject *channel_callback, *schedule_callback, *error_handler;

@@ -8,6 +8,7 @@
    generator. */
 #include "frozen.h"
 
+#include "../core/atomic.h"
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
 #include "../wait/channel.h"
@@ -171,6 +172,19 @@ started_state(slp_state *s, slp_task *t, PyObject *extent_of)
                          channel_of(t), (int)t->sending);
 }
 
+enum {
+    ATOMIC = 1,
+    IGNORE_NESTING = 2,
+    BLOCK_TRAP = 4
+};
+
+static int
+flags_of(slp_task *t)
+{
+    return (t->atomic ? ATOMIC : 0) | (t->ignore_nesting ? IGNORE_NESTING : 0)
+           | (t->block_trap ? BLOCK_TRAP : 0);
+}
+
 static PyObject *
 ready_state(slp_task *t)
 {
@@ -206,10 +220,8 @@ tasklet_state(PyObject *module, PyObject *args)
                      : t->life == SLP_READY
                          ? ready_state(t)
                          : Py_NewRef(t->func ? t->func : Py_None);
-    int flags = (t->atomic ? 1 : 0) | (t->ignore_nesting ? 2 : 0)
-                | (t->block_trap ? 4 : 0);
-    return more ? Py_BuildValue("(OiiN)", t->name ? t->name : Py_None, flags,
-                                (int)t->life, more)
+    return more ? Py_BuildValue("(OiiN)", t->name ? t->name : Py_None,
+                                flags_of(t), (int)t->life, more)
                 : NULL;
 }
 
@@ -362,23 +374,46 @@ set_tasklet_state(PyObject *module, PyObject *args)
     return restore_started(st, t, more) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
-PyDoc_STRVAR(forget_origin_doc,
-             "_forget_origin(tasklet, /)\n--\n\n"
-             "Nobody knows any more where it was made.");
+PyDoc_STRVAR(begin_state_doc,
+             "_begin_state(tasklet, name, flags, /)\n--\n\n"
+             "Give a fresh tasklet its name, unless that is None, and flags, "
+             "as of\n_tasklet_state(). Nobody knows any more where it was "
+             "made.");
 
 PyDoc_STRVAR(set_bomb_doc,
              "_set_bomb(tasklet, exception, /)\n--\n\n"
              "What a tasklet that is ready to run is to raise.");
 
-static PyObject *
-forget_origin(PyObject *module, PyObject *op)
+static int
+label(slp_task *t, PyObject *name, int flags)
 {
+    Py_CLEAR(t->origin);
+    if (name != Py_None) {
+        Py_XSETREF(t->name, Py_NewRef(name));
+    }
+    t->ignore_nesting = (flags & IGNORE_NESTING) != 0;
+    t->block_trap = (flags & BLOCK_TRAP) != 0;
+    return flags & ATOMIC ? slp_task_set_atomic(t, true) : 0;
+}
+
+static PyObject *
+begin_state(PyObject *module, PyObject *args)
+{
+    PyObject *op, *name;
+    int flags;
+    if (!PyArg_ParseTuple(args, "OOi:_begin_state", &op, &name, &flags)) {
+        return NULL;
+    }
     slp_task *t = tasklet_arg(slp_state_of(module), op);
     if (t == NULL) {
         return NULL;
     }
-    Py_CLEAR(t->origin);
-    Py_RETURN_NONE;
+    if (name != Py_None && !PyUnicode_Check(name)) {
+        PyErr_Format(PyExc_TypeError, "name must be a str, not %.100s",
+                     Py_TYPE(name)->tp_name);
+        return NULL;
+    }
+    return label(t, name, flags) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -401,6 +436,72 @@ set_bomb(PyObject *module, PyObject *args)
     t->bombed = 1;
     Py_XDECREF(old);
     Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(clone_plain_doc,
+             "_clone_plain(tasklet, /)\n--\n\n"
+             "A copy of a suspended one, or None: it is hard, of a subclass, "
+             "or holds something that\nmay be its own.");
+
+/* Are all these objects that its copy may share?  Generators hold frames. */
+static bool
+are_shared(PyObject *frames)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(frames); i++) {
+        PyObject *frame = PyTuple_GET_ITEM(frames, i);
+        if (!PyTuple_CheckExact(frame)) {
+            return false;
+        }
+        PyObject *slots = PyTuple_GET_ITEM(frame, SLP_FRAME_ITEMS - 1);
+        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(slots); k++) {
+            if (slp_may_belong_to_frame(PyTuple_GET_ITEM(slots, k))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static int
+copy_started(slp_thread *st, slp_task *t, slp_task *copy, PyObject *frames)
+{
+    if (label(copy, t->name ? t->name : Py_None, flags_of(t)) < 0
+        || build_all(st, copy, frames) < 0) {
+        return -1;
+    }
+    copy->exc.exc_value = Py_XNewRef(t->exc.exc_value);
+    if (!slp_task_blocked(t) || !t->sending) { /* what it sends is the
+                                                 original's */
+        copy->tempval = Py_XNewRef(t->tempval);
+        copy->bombed = t->bombed;
+    }
+    return 0;
+}
+
+static PyObject *
+clone_plain(PyObject *module, PyObject *op)
+{
+    slp_state *s = slp_state_of(module);
+    slp_thread *st = slp_thread_get();
+    slp_task *t = st ? tasklet_arg(s, op) : NULL;
+    if (t == NULL) {
+        return NULL;
+    }
+    if (t->life != SLP_STARTED || t->carrier != NULL || why_not(t, false)
+        || !Py_IS_TYPE(op, s->tasklet_type)) {
+        Py_RETURN_NONE;
+    }
+    PyObject *frames = frames_of(s, t, NULL);
+    if (frames == NULL || !are_shared(frames)) {
+        Py_XDECREF(frames);
+        return frames ? Py_NewRef(Py_None) : NULL;
+    }
+    PyObject *copy = s->tasklet_type->tp_new(s->tasklet_type, NULL, NULL);
+    if (copy != NULL && copy_started(st, t, (slp_task *)copy, frames) < 0) {
+        Py_CLEAR(copy);
+    }
+    Py_DECREF(frames);
+    return copy;
 }
 
 PyDoc_STRVAR(join_doc,
@@ -574,7 +675,8 @@ PyMethodDef slp_frozen_methods[] = {
     {"_tasklet_state", tasklet_state, METH_VARARGS, tasklet_state_doc},
     {"_set_tasklet_state", set_tasklet_state, METH_VARARGS,
      set_tasklet_state_doc},
-    {"_forget_origin", forget_origin, METH_O, forget_origin_doc},
+    {"_begin_state", begin_state, METH_VARARGS, begin_state_doc},
+    {"_clone_plain", clone_plain, METH_O, clone_plain_doc},
     {"_set_bomb", set_bomb, METH_VARARGS, set_bomb_doc},
     {"_join", join, METH_VARARGS, join_doc},
     {"_generator_state", generator_state, METH_VARARGS, generator_state_doc},
@@ -600,5 +702,9 @@ slp_frozen_setup(slp_state *s)
                               : NULL;
     Py_XDECREF(finish);
     s->value_function = slp_value_function_new();
-    return s->init_function && s->send_function && s->value_function ? 0 : -1;
+    s->facts_index = slp_code_facts_index();
+    return s->init_function && s->send_function && s->value_function
+                   && s->facts_index >= 0
+               ? 0
+               : -1;
 }

@@ -5,7 +5,7 @@
 
 #include "../core/state.h"
 
-SLP_INTERNAL extern PyMethodDef slp_frozen_methods[];
+SLP_INTERNAL extern PyMethodDef slp_frozen_methods[], slp_facts_methods[];
 SLP_INTERNAL int slp_frozen_setup(slp_state *s);
 
 #endif
