@@ -233,9 +233,11 @@ def matrix_jobs(pythons):
         # `make test` has been there; these differ little from others.
         like_others = label in (VENV_LABEL, "3.14-dbg")
         part = AGAIN if like_others else DEEP
+        if label in ("3.13-newest", "3.15-dbg"):
+            part = [*DEEP, *NO_OTHERS]
         whole = minor and label != VENV_LABEL  # that is `make test`
         soft = [*run, *(whole_suite(name) if whole else part)]
-        yield Job("matrix", name, soft, {}, missing)
+        yield Job("matrix", name, soft, {} if minor else LESS, missing)
         between = label in ("3.12", "3.14")
         part = AGAIN if between else [*HARD_TOO, *NO_OTHERS]
         hard = [*run, *(part if minor else CORE)]
@@ -250,7 +252,9 @@ def matrix_jobs(pythons):
             yield Job("matrix", name, gates, {**RETURN, **LESS}, missing)
         if label in ("3.14", "3.15"):
             jit = [*run, *DEEP, *NO_OTHERS]
-            yield Job("matrix", f"{label} JIT", jit, JIT, missing)
+            yield Job(
+                "matrix", f"{label} JIT", jit, {**JIT, **LESS}, missing
+            )
     for label in ("3.12", "3.14"):
         missing = None if pythons[label] else f"no CPython {label} here"
         command = in_python(label, "--asan", "--coretest")
