@@ -59,6 +59,7 @@ CORE_USERS = {
     "_freezing/codes.py",
     "_freezing/culprit.py",
     "_freezing/freezing.py",
+    "_freezing/iterators.py",
     "_freezing/pickling.py",
     "_freezing/softening.py",
     "_slow_calls.py",

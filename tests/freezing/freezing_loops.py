@@ -2,9 +2,10 @@
 
 import io
 import itertools
+import operator
 import sys
 
-from freezing_support import note, point, program, story, with_itertools
+from freezing_support import note, point, program, story
 
 
 # --- loops -------------------------------------------------------------------
@@ -241,7 +242,7 @@ def for_shared_iterator():
     return seen
 
 
-@with_itertools
+@program
 def for_itertools_count():
     seen = []
     for n in itertools.count(5, 5):
@@ -250,17 +251,17 @@ def for_itertools_count():
         seen.append(point(n))
 
 
-@with_itertools
+@program
 def for_itertools_chain():
     return sum_up(itertools.chain([1, 2], "a", {3: 4}))
 
 
-@with_itertools
+@program
 def for_itertools_islice_cycle():
     return sum_up(itertools.islice(itertools.cycle("ab"), 4))
 
 
-@with_itertools
+@program
 def for_itertools_products():
     return (
         sum_up(itertools.product([1, 2], repeat=2)),
@@ -269,7 +270,7 @@ def for_itertools_products():
     )
 
 
-@with_itertools
+@program
 def for_itertools_others():
     return (
         sum_up(itertools.repeat(7, 2)),
@@ -278,7 +279,56 @@ def for_itertools_others():
         sum_up(itertools.takewhile(bool, [1, 0])),
         sum_up(itertools.zip_longest([1, 2], "a")),
         sum_up(itertools.compress([1, 2, 3], [1, 0, 1])),
+        sum_up(itertools.dropwhile(bool, [1, 0, 1])),
+        sum_up(itertools.filterfalse(bool, [1, 0, 0])),
+        sum_up(itertools.combinations_with_replacement("ab", 2)),
     )
+
+
+if sys.version_info >= (3, 14):
+
+    @program
+    def for_itertools_without_reduce():
+        pairs = itertools.batched(itertools.pairwise("abcdef"), 2)
+        return sum_up(pairs)
+
+
+@program
+def for_itertools_nested():
+    lists = itertools.chain.from_iterable(map(list, ["ab", "cd"]))
+    pairs = zip(itertools.count(), itertools.islice(lists, 1, None))
+    return sum_up(itertools.starmap(operator.mul, pairs))
+
+
+@program
+def for_itertools_groups():
+    seen = []
+    for key, group in itertools.groupby("aabc", str.upper):
+        point(key)
+        for item in group:
+            seen.append((key, point(item)))
+    return seen
+
+
+@program
+def for_itertools_tee():
+    first, second = itertools.tee(iter("abc"))
+    seen = [next(first), point(next(first))]
+    for pair in zip(second, first):
+        seen.append(point(pair))
+    return seen, list(first), list(second)
+
+
+@program
+def for_itertools_over_a_generator():
+    def numbers(n):
+        for number in range(n):
+            yield number * n
+
+    generator = numbers(6)
+    even = itertools.takewhile(lambda n: n < 20, generator)
+    seen = sum_up(itertools.accumulate(even, initial=3))
+    return seen, list(generator)
 
 
 @program

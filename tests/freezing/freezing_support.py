@@ -5,7 +5,6 @@ The only place that knows by which names freezing is called.
 
 import contextlib
 import pickle
-import sys
 
 import stackless
 from stackless._freezing import pickling
@@ -17,21 +16,13 @@ LOG = []
 OUTCOME = []
 
 
-# All programs, and those that need an iterator that can be written up to
-# CPython 3.13 only.
 PROGRAMS = {}
-ITERTOOLS = set()
 
 
 def program(function):
     """Decorator: a program, which returns plain data that tells how it went."""
     PROGRAMS[function.__name__] = function
     return function
-
-
-def with_itertools(function):
-    ITERTOOLS.add(function.__name__)
-    return program(function)
 
 
 def dumps(value, code="reference"):
@@ -161,13 +152,6 @@ def retire():
                     tasklet.kill()
     LOG.clear()
     OUTCOME.clear()
-
-
-def refused_by_name(error):
-    """Whether CPython has no way to write what the program uses."""
-    return sys.version_info >= (3, 14) and "itertools." in str(error) and (
-        isinstance(error, pickle.PicklingError)
-    )
 
 
 def story(error):

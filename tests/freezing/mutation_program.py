@@ -11,6 +11,8 @@ states      the tuples that C makes tasklets and generators of.  They are
 frames      the same by thaw().  Their functions handle no exceptions, so they
             can be killed.
 pickles     pickles of these, damaged in any way.
+iterators   states of iterators of itertools, from CPython 3.14 on.  Whatever
+            is made of them is run.
 
 Prints how often what came of it, and how long the slowest one took, as JSON.
 Memory is limited.
@@ -20,6 +22,7 @@ import collections
 import gc
 import hmac
 import io
+import itertools
 import json
 import os
 import pathlib
@@ -34,7 +37,7 @@ import types
 
 import stackless
 from stackless import _core
-from stackless._freezing import cloning, envelope, pickling
+from stackless._freezing import cloning, envelope, iterators, pickling
 
 KEY = bytes(range(32))
 NAMED = ("2026-11", KEY)
@@ -258,6 +261,16 @@ def holding(n):
     return next(generator), stackless.schedule_remove(generator), generator
 
 
+def iterating_over_others(n):
+    over = itertools.islice(itertools.product("ab", repeat=n), 1, None)
+    groups = itertools.groupby(itertools.permutations("abc"), len)
+    branches = itertools.tee(itertools.combinations("abcd", n))
+    ways = [next(groups), *map(next, branches), next(over)]
+    for way in itertools.chain(over, itertools.zip_longest(*branches)):
+        ways.append(stackless.schedule_remove(way))
+    return ways
+
+
 # These two cannot be killed when they have been changed.
 
 
@@ -300,6 +313,7 @@ def harmless():
         suspended(receiving, channel),
         suspended(sending, other),
         suspended(holding, 3),
+        suspended(iterating_over_others, 3),
     ]
     if sys.version_info >= (3, 12):
         found.append(suspended(iterating, 3))
@@ -581,7 +595,52 @@ class Pickles(Frames):
         )
 
 
+class Iterators(Kind):
+    allowed = TypeError, ValueError
+
+    def set_up(self):
+        self.kinds = sorted(iterators.TYPES, key=str)
+
+    def state(self):
+        """A type, and the state of a fresh one of its samples."""
+        kind = self.r.choice(self.kinds)
+        samples = iterators._TYPES[kind][1]()
+        for sample, _ in samples:
+            state = iterators.state_of(sample)
+            if self.r.random() < 0.5:
+                break
+        return state
+
+    def make(self):
+        kind, state = self.state()
+        _, other = self.state()
+        if self.r.random() < 0.1:
+            return self.r.choice((self.r.choice(self.kinds), int)), state
+        return kind, changed_tuple(self.r, state, other)
+
+    def attack(self, made):
+        kind, state = made
+        iterator = counted(
+            pickling._iterator, kind, state, allowed=self.allowed
+        )
+        if iterator is None:
+            return
+        gc.get_referents(iterator)
+        sys.getsizeof(iterator)
+        for _ in range(60):
+            try:
+                next(iterator)
+            except TypeError:  # not all are iterators, and not all callable
+                break
+            except Exception as error:
+                if isinstance(error, SystemError):
+                    raise Wrong(made) from error
+        again = iterators.state_of(iterator)
+        pickling._iterator(*again)
+
+
 KINDS = {
+    "iterators": Iterators,
     "signed": Signed,
     "unsigned": Unsigned,
     "states": States,

@@ -15,7 +15,6 @@ import freezing_errors  # noqa: F401
 import freezing_loops  # noqa: F401
 import pytest
 from freezing_support import (
-    ITERTOOLS,
     LOG,
     OUTCOME,
     PROGRAMS,
@@ -23,7 +22,6 @@ from freezing_support import (
     freeze,
     freeze_all,
     go,
-    refused_by_name,
     relay,
     retire,
     start,
@@ -46,17 +44,13 @@ FROZEN = {
     (3, 11): 440,
     (3, 12): 490,
     (3, 13): 490,
-    (3, 14): 450,
-    (3, 15): 450,
+    (3, 14): 525,
+    (3, 15): 525,
 }
 
 BROKEN = {
     "async_for_generator": "an asend() object is on the stack",
 }
-
-
-def refused(name):
-    return name in ITERTOOLS and VERSION >= (3, 14)
 
 
 def each_program(test):
@@ -68,7 +62,6 @@ def each_program(test):
             else (),
         )
         for name in PROGRAMS
-        if not refused(name)
     ]
     return pytest.mark.parametrize("name", names)(test)
 
@@ -135,23 +128,13 @@ def test_copies_of_copies(name, expected):
             assert finish(one) == expected[name]
 
 
-@pytest.mark.skipif(VERSION < (3, 14), reason="itertools can be written")
-@pytest.mark.parametrize("name", sorted(ITERTOOLS))
-def test_itertools_are_refused_by_name(name, expected):
-    tasklet = start(PROGRAMS[name])
-    with pytest.raises(pickle.PicklingError, match="itertools") as caught:
-        freeze(tasklet)
-    assert refused_by_name(caught.value)
-    assert finish(tasklet) == expected[name]
-
-
 # --- how many ----------------------------------------------------------------
 
 def count_points():
     """(frozen, all) points."""
     frozen, all_points, hard = 0, 0, []
     for name, program in PROGRAMS.items():
-        if refused(name) or name in BROKEN:
+        if name in BROKEN:
             continue
         data = freeze_all(program)[1]
         frozen += sum(one is not None for one in data)
@@ -279,8 +262,6 @@ def child(expected, warm, tmp_path_factory):
     frozen = {}
     for code in ("reference", "value"):
         for name, program in PROGRAMS.items():
-            if refused(name):
-                continue
             try:
                 data = freeze_all(program, code)[1]
             except Exception:  # told by the other tests
@@ -356,7 +337,7 @@ def test_nothing_leaks_blocks(small_heap):
     """A hundred rounds over each program leave nothing."""
     grown = {}
     for name, program in PROGRAMS.items():
-        if refused(name) or name in BROKEN:
+        if name in BROKEN:
             continue
         counts = []
         for rounds in (20, 50, 50):

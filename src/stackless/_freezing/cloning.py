@@ -5,10 +5,9 @@ own.  All other objects are shared.
 """
 
 import types
-import warnings
 
 from stackless import _core
-from stackless._freezing import pickling
+from stackless._freezing import iterators, pickling
 
 _ITERATORS = {
     type(iter([])),
@@ -145,11 +144,16 @@ class _Copier:
         return self.known(iterator, make(*args))
 
     def iterator(self, iterator):
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            make, args, *state = iterator.__reduce__()
-        copy = make(*map(self.copy, args))
-        if state and state[0] is not None:
+        copy = iterators.copied(iterator, self.copy, self.source)
+        return self.known(iterator, copy)
+
+    def source(self, iterator):
+        """What a chain() goes over: its arguments, which may be iterators."""
+        if type(iterator) is not type(iter(())) or id(iterator) in self.memo:
+            return self.copy(iterator)
+        make, (items,), *state = iterator.__reduce__()
+        copy = make(tuple(map(self.copy, items)))
+        if state:
             copy.__setstate__(state[0])
         return self.known(iterator, copy)
 

@@ -17,7 +17,7 @@ import warnings
 import weakref
 
 from stackless import _core
-from stackless._freezing import codes, culprit, softening
+from stackless._freezing import codes, culprit, iterators, softening
 from stackless._freezing.errors import (
     ChangedCodeError,
     FreezeError,
@@ -248,6 +248,10 @@ def _set_iterator(iterator, state):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         iterator.__setstate__(state)
+
+
+def _iterator(kind, state):
+    return iterators.make(kind, state)
 
 
 def _closed(kind):
@@ -668,11 +672,10 @@ class Reducers:
         return _view, (_referred_mapping(view), _DICT_VIEWS[type(view)])
 
     def _itertools(self, iterator):
-        if sys.version_info >= (3, 14):
-            raise pickle.PicklingError(
-                f"{type(iterator).__module__}.{type(iterator).__qualname__} "
-                "cannot be written on CPython 3.14 and later"
-            )
+        if type(iterator) in iterators.TYPES:
+            arguments = iterators.state_of(iterator)
+            self._kept.append(arguments)
+            return _iterator, arguments
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             make, args, *state = iterator.__reduce_ex__(PROTOCOL)
@@ -761,6 +764,7 @@ _DICT_VIEWS = {
 Reducers._reducers |= dict.fromkeys(_GENERATORS, Reducers._generator)
 Reducers._reducers |= dict.fromkeys(_DICT_ITERATORS, Reducers._dict_iterator)
 Reducers._reducers |= dict.fromkeys(_DICT_VIEWS, Reducers._dict_view)
+Reducers._reducers |= dict.fromkeys(iterators.TYPES, Reducers._itertools)
 
 
 class Unpickler(pickle.Unpickler):
@@ -820,6 +824,7 @@ _OWN = {
         "_generator",
         "_internal",
         "_iterate",
+        "_iterator",
         "_method",
         "_same",
         "_set_cell",

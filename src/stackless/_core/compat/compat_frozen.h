@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: PSF-2.0 */
-/* Part of compat.h: frames and generators as values, and made from them.
+/* Part of compat.h: frames, generators and iterators as values, and made from
+   them.
 
    The functions that make something allocate, and fail with an exception. */
 #ifndef SLP_COMPAT_FROZEN_H
@@ -88,6 +89,18 @@ SLP_INTERNAL slp_code_facts *slp_code_facts_of(PyObject *code,
 /* Is it an iterator, something that runs by itself, or a function or cell with
    variables that it may share with frames?  True for too many things. */
 SLP_INTERNAL bool slp_may_belong_to_frame(PyObject *op);
+
+/* An iterator of itertools, from CPython 3.14 on, as a tuple with one item for each
+   of its fields: a number; numbers or objects; or an object in a tuple, which is
+   empty for NULL. TypeError: it is none. */
+SLP_INTERNAL PyObject *slp_iterator_state(PyObject *op);
+/* Make a fresh one, which is nowhere in use, what the state says; -1 with
+   ValueError if one could not go on from there. */
+SLP_INTERNAL int slp_iterator_set_state(PyObject *op, PyObject *state);
+/* Is it laid out as these functions take it for? If not, it must not be given to
+   them. `words` are the fields that it should have: a number, numbers, or an object
+   in a tuple. */
+SLP_INTERNAL bool slp_iterator_fits(PyObject *op, PyObject *words);
 
 /* What slp_instrumentation_changed() takes for another version than the present
    one, if there are tools at all. */

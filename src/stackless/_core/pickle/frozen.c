@@ -592,6 +592,51 @@ set_generator_state(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+/* ---- iterators ------------------------------------------------------------ */
+
+PyDoc_STRVAR(
+    iterator_state_doc,
+    "_iterator_state(iterator, /)\n--\n\n"
+    "The fields of an iterator of itertools. TypeError if it is none, "
+    "or tells them by\nitself: up to CPython 3.13.");
+
+static PyObject *
+iterator_state(PyObject *Py_UNUSED(module), PyObject *op)
+{
+    return slp_iterator_state(op);
+}
+
+PyDoc_STRVAR(set_iterator_state_doc,
+             "_set_iterator_state(iterator, state, /)\n--\n\n"
+             "Make a fresh iterator of the same type what the state says.");
+
+static PyObject *
+set_iterator_state(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *op, *state;
+    if (!PyArg_ParseTuple(args, "OO:_set_iterator_state", &op, &state)
+        || slp_iterator_set_state(op, state) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(iterator_fits_doc,
+             "_iterator_fits(iterator, fields, /)\n--\n\n"
+             "Has it these fields, at the places where the functions above "
+             "look for them?");
+
+static PyObject *
+iterator_fits(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *op, *words;
+    if (!PyArg_ParseTuple(args, "OO!:_iterator_fits", &op, &PyTuple_Type,
+                          &words)) {
+        return NULL;
+    }
+    return PyBool_FromLong(slp_iterator_fits(op, words));
+}
+
 PyDoc_STRVAR(frame_doc,
              "_frame(code, globals, /)\n--\n\n"
              "A frame object for a traceback.");
@@ -682,6 +727,10 @@ PyMethodDef slp_frozen_methods[] = {
     {"_generator_state", generator_state, METH_VARARGS, generator_state_doc},
     {"_set_generator_state", set_generator_state, METH_VARARGS,
      set_generator_state_doc},
+    {"_iterator_state", iterator_state, METH_O, iterator_state_doc},
+    {"_set_iterator_state", set_iterator_state, METH_VARARGS,
+     set_iterator_state_doc},
+    {"_iterator_fits", iterator_fits, METH_VARARGS, iterator_fits_doc},
     {"_frame", frame, METH_VARARGS, frame_doc},
     {"_init_function", init_function, METH_NOARGS, NULL},
     {"_send_function", send_function, METH_NOARGS, NULL},

@@ -1,0 +1,355 @@
+"""Iterators of itertools: what each of them is made of.
+
+Up to CPython 3.13 they tell it by __reduce__().  From 3.14 on their fields are
+read and written.  Where these are is known for each type; before the first
+use samples show whether it is true, and a type that does not fit is refused.
+"""
+
+import gc
+import itertools
+import pickle
+import sys
+import warnings
+
+from stackless import _core
+
+# --- samples: iterators, and what is in their fields -------------------------
+
+# Numbers, and tuples of numbers, as they are; (object,) or () for NULL.
+
+
+def _own(iterator, kind, first):
+    """What only the iterator refers to: a tuple or list that begins so."""
+    return next(
+        x
+        for x in gc.get_referents(iterator)
+        if type(x) is kind and x and x[0] is first
+    )
+
+
+def _accumulate():
+    it, first = iter([1]), "first"
+    sample = itertools.accumulate(it, max, initial=first)
+    yield sample, ((), (it,), (max,), (first,))
+    next(sample)
+    yield sample, ((first,), (it,), (max,), (None,))
+    yield itertools.accumulate(it), ((), (it,), (), (None,))
+
+
+def _batched():
+    it = iter([1])
+    yield itertools.batched(it, 7), ((it,), 7, 0)
+    sample = itertools.batched(it, 5, strict=True)
+    yield sample, ((it,), 5, 1)
+    sample = itertools.batched(iter(()), 5)
+    next(sample, None)
+    yield sample, ((), -1, 0)
+
+
+def _chain():
+    active = iter([1, 2])
+    source = iter([active, ()])
+    sample = itertools.chain.from_iterable(source)
+    yield sample, ((source,), ())
+    next(sample)
+    yield sample, ((source,), (active,))
+    list(sample)
+    yield sample, ((), ())
+
+
+def _combinations():
+    pool = ("a", "b", "c")
+    sample = itertools.combinations(pool, 2)
+    yield sample, ((pool,), (0, 1), (), 2, 0)
+    next(sample)
+    yield sample, ((pool,), (0, 2), (next(sample),), 2, 0)
+    yield itertools.combinations(pool, 4), ((pool,), (0, 1, 2, 3), (), 4, 1)
+
+
+def _combinations_with_replacement():
+    pool = ("a", "b", "c")
+    sample = itertools.combinations_with_replacement(pool, 2)
+    yield sample, ((pool,), (0, 0), (), 2, 0)
+    next(sample)
+    yield sample, ((pool,), (0, 1), (next(sample),), 2, 0)
+    sample = itertools.combinations_with_replacement((), 2)
+    yield sample, (((),), (0, 0), (), 2, 1)
+
+
+def _compress():
+    data, selectors = iter([1]), iter([2])
+    yield itertools.compress(data, selectors), ((data,), (selectors,))
+
+
+def _count():
+    one, start, step = 1, 1.5, 2.5
+    yield itertools.count(3, one), (3, (), (one,))
+    yield itertools.count(start, step), (sys.maxsize, (start,), (step,))
+
+
+def _cycle():
+    it, first = iter(["a", "b"]), "a"
+    sample = itertools.cycle(it)
+    next(sample)
+    saved = _own(sample, list, first)
+    yield sample, ((it,), (saved,), -1)
+    next(sample), next(sample)
+    yield sample, ((), (saved,), 1)
+
+
+def _dropwhile():
+    it = iter([1, 0, 1])
+    sample = itertools.dropwhile(bool, it)
+    yield sample, ((bool,), (it,), 0)
+    next(sample)
+    yield sample, ((bool,), (it,), 1)
+
+
+def _filterfalse():
+    it = iter([1])
+    yield itertools.filterfalse(bool, it), ((bool,), (it,))
+
+
+def _groupby():
+    it, key = iter(["a1", "b1"]), {"a1": "a", "b1": "b"}.get
+    sample = itertools.groupby(it, key)
+    yield sample, ((it,), (key,), (), (), (), ())
+    _, group = next(sample)
+    yield sample, ((it,), (key,), ("a",), ("a",), ("a1",), (group,))
+    list(group)
+    yield sample, ((it,), (key,), ("a",), ("b",), ("b1",), (group,))
+
+
+def _grouper():
+    parent = itertools.groupby("a")
+    _, sample = next(parent)
+    yield sample, ((parent,), ("a",))
+
+
+def _islice():
+    it = iter(range(20))
+    sample = itertools.islice(it, 2, 19, 4)
+    yield sample, ((it,), 2, 19, 4, 0)
+    next(sample)
+    yield sample, ((it,), 6, 19, 4, 3)
+    yield itertools.islice(it, None), ((it,), 0, -1, 1, 0)
+
+
+def _pairwise():
+    it = iter("abc")
+    sample = itertools.pairwise(it)
+    yield sample, ((it,), ())
+    next(sample)
+    yield sample, ((it,), ("b",))
+
+
+def _permutations():
+    pool = ("a", "b", "c")
+    sample = itertools.permutations(pool, 2)
+    yield sample, ((pool,), (0, 1, 2), (3, 2), (), 2, 0)
+    next(sample)
+    last = next(sample)
+    yield sample, ((pool,), (0, 2, 1), (3, 1), (last,), 2, 0)
+    sample = itertools.permutations(pool, 4)
+    yield sample, ((pool,), (0, 1, 2), (3, 2, 1, 0), (), 4, 1)
+
+
+def _product():
+    first, second = ("a", "b"), ("c", "d")
+    sample = itertools.product(first, second)
+    pools = _own(sample, tuple, first)
+    yield sample, ((pools,), (0, 0), (), 0)
+    next(sample)
+    yield sample, ((pools,), (0, 1), (next(sample),), 0)
+    sample = itertools.product()
+    last = next(sample)
+    next(sample, None)
+    yield sample, (((),), (), (last,), 1)
+
+
+def _repeat():
+    yield itertools.repeat("a", 5), (("a",), 5)
+    yield itertools.repeat("a"), (("a",), -1)
+
+
+def _starmap():
+    it = iter([1])
+    yield itertools.starmap(max, it), ((max,), (it,))
+
+
+def _takewhile():
+    it = iter([0])
+    sample = itertools.takewhile(bool, it)
+    yield sample, ((bool,), (it,), 0)
+    next(sample, None)
+    yield sample, ((bool,), (it,), 1)
+
+
+def _tee():
+    sample, other = itertools.tee("ab")
+    next(other)
+    data = gc.get_referents(sample)[-1]
+    yield sample, ((data,), 0)
+    yield other, ((data,), 1)
+
+
+def _tee_dataobject():
+    it, values = iter([1]), [str(n) for n in range(57)]
+    link = itertools._tee_dataobject(it, ["a"], None)
+    yield link, ((it,), 1, 0, (), ("a",))
+    sample = itertools._tee_dataobject(it, values, link)
+    yield sample, ((it,), 57, 0, (link,), tuple(values))
+
+
+def _zip_longest():
+    first, second = iter(()), iter([1, 2])
+    sample = itertools.zip_longest(first, second, fillvalue="a")
+    its = _own(sample, tuple, first)
+    yield sample, (2, 2, (its,), ("a",))
+    next(sample)
+    yield sample, (2, 1, (its,), ("a",))
+
+
+# --- the types ---------------------------------------------------------------
+
+
+def _fresh_zip(state):
+    """Only when it is made it is told how long its tuples are."""
+    iterators = state[2] if len(state) == 4 else ()
+    return itertools.zip_longest(*((),) * len(iterators))
+
+
+# A fresh one, to be given the state; and its samples.
+_TYPES = {}
+if sys.version_info >= (3, 14):
+    _TYPES = {
+        itertools.accumulate: (lambda _: itertools.accumulate(()), _accumulate),
+        itertools.batched: (lambda _: itertools.batched((), 1), _batched),
+        itertools.chain: (lambda _: itertools.chain(), _chain),
+        itertools.combinations: (
+            lambda _: itertools.combinations((), 0),
+            _combinations,
+        ),
+        itertools.combinations_with_replacement: (
+            lambda _: itertools.combinations_with_replacement((), 0),
+            _combinations_with_replacement,
+        ),
+        itertools.compress: (lambda _: itertools.compress((), ()), _compress),
+        itertools.count: (lambda _: itertools.count(), _count),
+        itertools.cycle: (lambda _: itertools.cycle(()), _cycle),
+        itertools.dropwhile: (
+            lambda _: itertools.dropwhile(None, ()),
+            _dropwhile,
+        ),
+        itertools.filterfalse: (
+            lambda _: itertools.filterfalse(None, ()),
+            _filterfalse,
+        ),
+        itertools.groupby: (lambda _: itertools.groupby(()), _groupby),
+        itertools._grouper: (None, _grouper),
+        itertools.islice: (lambda _: itertools.islice((), 0), _islice),
+        itertools.pairwise: (lambda _: itertools.pairwise(()), _pairwise),
+        itertools.permutations: (
+            lambda _: itertools.permutations(()),
+            _permutations,
+        ),
+        itertools.product: (lambda _: itertools.product(), _product),
+        itertools.repeat: (lambda _: itertools.repeat(None), _repeat),
+        itertools.starmap: (lambda _: itertools.starmap(None, ()), _starmap),
+        itertools.takewhile: (
+            lambda _: itertools.takewhile(None, ()),
+            _takewhile,
+        ),
+        itertools._tee: (lambda _: itertools._tee(()), _tee),
+        itertools._tee_dataobject: (
+            lambda _: itertools._tee_dataobject(iter(()), [], None),
+            _tee_dataobject,
+        ),
+        itertools.zip_longest: (_fresh_zip, _zip_longest),
+    }
+TYPES = frozenset(_TYPES)
+_known = {}  # by type: whether the samples have what they should have
+
+
+def is_known(kind):
+    """Whether its fields are where they are looked for."""
+    known = _known.get(kind)
+    if known is None:
+        _, samples = _TYPES[kind]
+        known = _known[kind] = all(
+            _core._iterator_fits(sample, fields)
+            for sample, fields in samples()
+        )
+    return known
+
+
+# --- their states ------------------------------------------------------------
+
+
+def _in_use(group):
+    """The groupby() of a group that is not over, and its key."""
+    (parent,), (key,) = _core._iterator_state(group)
+    if _core._iterator_state(parent)[5] != id(group):
+        return itertools.groupby(()), None
+    return parent, key
+
+
+def state_of(iterator):
+    """(type, state): arguments of make()."""
+    kind = type(iterator)
+    if not is_known(kind):
+        raise pickle.PicklingError(
+            f"{kind.__module__}.{kind.__qualname__} cannot be written on "
+            f"CPython {sys.version.split()[0]}"
+        )
+    if kind is itertools._grouper:
+        return kind, _in_use(iterator)
+    state = _core._iterator_state(iterator)
+    if kind is itertools.groupby:
+        state = (*state[:5], 0)  # its group tells whether it is in use
+    return kind, state
+
+
+def make(kind, state):
+    """The iterator that has that state; ValueError if there is none."""
+    if kind not in TYPES or not is_known(kind):
+        raise ValueError(f"no iterator that can be made: {kind!r}")
+    if type(state) is not tuple:
+        raise ValueError(f"not the state of a {kind.__name__}")
+    fresh, _ = _TYPES[kind]
+    if fresh is None:
+        return kind(*state)
+    iterator = fresh(state)
+    _core._set_iterator_state(iterator, state)
+    return iterator
+
+
+def copied(iterator, copy, copy_source):
+    """Another one in the same state; what it refers to is copied by copy(),
+    what a chain() goes over by copy_source()."""
+    is_chain = type(iterator) is itertools.chain
+    if type(iterator) in TYPES:
+        kind, state = state_of(iterator)
+        if kind is itertools._grouper:
+            return kind(*map(copy, state))
+        copies = [copy_source if is_chain else copy]
+        copies += [copy] * (len(state) - 1)
+        return make(kind, tuple(
+            tuple(map(copy_it, field)) if type(field) is tuple else field
+            for field, copy_it in zip(state, copies)
+        ))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        new, args, *state = iterator.__reduce__()
+        other = new(*map(copy, args))
+        if not state or state[0] is None:
+            return other
+        (state,) = state
+        if is_chain:
+            source, *active = state
+            state = (copy_source(source), *map(copy, active))
+        elif type(iterator) is itertools.cycle:
+            saved, is_saved = state
+            state = (list(saved), is_saved)  # which it writes to
+        other.__setstate__(state)
+    return other
