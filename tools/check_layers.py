@@ -55,6 +55,7 @@ SHORT = {"core/task.h": 300, "compat/compat.h": 300}
 # The extension's only users among the Python files.
 CORE_USERS = {
     "__init__.py",
+    "_freezing/awaits.py",
     "_freezing/cloning.py",
     "_freezing/codes.py",
     "_freezing/culprit.py",

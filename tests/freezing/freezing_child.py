@@ -7,6 +7,7 @@ time.  Both files are pickles.
 import pickle
 import sys
 
+import freezing_awaits  # noqa: F401
 import freezing_calls  # noqa: F401
 import freezing_errors  # noqa: F401
 import freezing_loops  # noqa: F401

@@ -10,6 +10,7 @@ import pickle
 import subprocess
 import sys
 
+import freezing_awaits  # noqa: F401
 import freezing_calls  # noqa: F401
 import freezing_errors  # noqa: F401
 import freezing_loops  # noqa: F401
@@ -37,6 +38,11 @@ VERSION = sys.version_info[:2]
 pytestmark = [
     pytest.mark.soft,
     pytest.mark.filterwarnings("ignore:Pickle, copy:DeprecationWarning"),
+    # Of asynchronous generators that are killed.
+    pytest.mark.filterwarnings("ignore:coroutine :RuntimeWarning"),
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),
 ]
 
 # Of the points of all programs once they are warm, those that can be frozen.
@@ -48,22 +54,9 @@ FROZEN = {
     (3, 15): 525,
 }
 
-BROKEN = {
-    "async_for_generator": "an asend() object is on the stack",
-}
-
 
 def each_program(test):
-    names = [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(strict=True, reason=BROKEN[name])
-            if name in BROKEN
-            else (),
-        )
-        for name in PROGRAMS
-    ]
-    return pytest.mark.parametrize("name", names)(test)
+    return pytest.mark.parametrize("name", list(PROGRAMS))(test)
 
 
 @pytest.fixture(autouse=True)
@@ -134,8 +127,6 @@ def count_points():
     """(frozen, all) points."""
     frozen, all_points, hard = 0, 0, []
     for name, program in PROGRAMS.items():
-        if name in BROKEN:
-            continue
         data = freeze_all(program)[1]
         frozen += sum(one is not None for one in data)
         all_points += len(data)
@@ -337,8 +328,6 @@ def test_nothing_leaks_blocks(small_heap):
     """A hundred rounds over each program leave nothing."""
     grown = {}
     for name, program in PROGRAMS.items():
-        if name in BROKEN:
-            continue
         counts = []
         for rounds in (20, 50, 50):
             for _ in range(rounds):

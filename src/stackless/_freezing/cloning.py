@@ -1,13 +1,13 @@
 """tasklet.clone(): a second run of a suspended program.
 
-Its frames are copied, with the cells, generators and iterators that are their
-own.  All other objects are shared.
+Its frames are copied, with the cells, generators, iterators and awaitables that
+are their own.  All other objects are shared.
 """
 
 import types
 
 from stackless import _core
-from stackless._freezing import iterators, pickling
+from stackless._freezing import awaits, iterators, pickling
 
 _ITERATORS = {
     type(iter([])),
@@ -92,6 +92,10 @@ class _Copier:
             return self.function(value)
         if kind in pickling._DICT_ITERATORS:
             return self.dict_iterator(value)
+        if kind in awaits.TYPES:
+            return self.awaitable(value)
+        if kind is awaits.WRAPPER:
+            return self.wrapper(value)
         if kind in _ITERATORS or kind.__module__ == "itertools":
             return self.iterator(value)
         return value
@@ -138,6 +142,25 @@ class _Copier:
         copy = self.known(generator, pickling._generator(frame[0]))
         _core._set_generator_state(copy, (self.frame(frame), *rest))
         return copy
+
+    def awaitable(self, value):
+        """The copied generator's, whose frame may have come to it first."""
+        target, kind, state, argument = _core._await_state(value)
+        target, argument = self.copy(target), self.copy(argument)
+        if id(value) in self.memo:
+            return self.memo[id(value)]
+        if kind == awaits.ANEXT:
+            copy = awaits.anext_of(target, argument)
+        else:
+            copy = _core._await(target, kind)
+            _core._set_await_state(copy, state, argument)
+        return self.known(value, copy)
+
+    def wrapper(self, value):
+        coroutine = self.copy(awaits.wrapped_by(value))
+        if id(value) not in self.memo:
+            self.known(value, awaits.wrapper_of(coroutine))
+        return self.memo[id(value)]
 
     def dict_iterator(self, iterator):
         make, args = pickling.reduce_dict_iterator(iterator)

@@ -17,7 +17,7 @@ import warnings
 import weakref
 
 from stackless import _core
-from stackless._freezing import codes, culprit, iterators, softening
+from stackless._freezing import awaits, codes, culprit, iterators, softening
 from stackless._freezing.errors import (
     ChangedCodeError,
     FreezeError,
@@ -120,14 +120,27 @@ def _set_cell(cell, state):
         cell.cell_contents = state[0]
 
 
+class _Argument(tuple):
+    """What an expression that makes a generator iterates over."""
+
+    def __aiter__(self):
+        return self
+
+    def __anext__(self):
+        raise StopAsyncIteration
+
+
 def _generator(function):
-    """A fresh one: its arguments are replaced before it runs."""
+    """A fresh one: its arguments are replaced before it runs.
+
+    CPython 3.15 asks the first one for an iterator before that.
+    """
     code = function.__code__
     if not code.co_flags & softening.GENERATOR_FLAGS:
         raise ValueError(f"{code.co_qualname} is no generator function")
     first = code.co_argcount
     names = code.co_varnames[first : first + code.co_kwonlyargcount]
-    return function(*((),) * first, **dict.fromkeys(names))
+    return function(*(_Argument(),) * first, **dict.fromkeys(names))
 
 
 def _finished_generator(code):
@@ -141,6 +154,22 @@ def _set_generator(generator, state):
     if frame is not None:
         _compare((frame,), digest, number if number != _EXECUTING else None)
     _core._set_generator_state(generator, tuple(state))
+
+
+def _await(generator, kind):
+    return _core._await(generator, kind)
+
+
+def _set_await(awaitable, state):
+    _core._set_await_state(awaitable, *state)
+
+
+def _anext(awaitable, otherwise):
+    return awaits.anext_of(awaitable, otherwise)
+
+
+def _await_wrapper(coroutine):
+    return awaits.wrapper_of(coroutine)
 
 
 def _compare(frames, digests, resting=None):
@@ -547,7 +576,8 @@ class Reducers:
                 None,
                 _set_generator,
             )
-        self._suspects(generator)
+        if rest[0] == _EXECUTING:
+            self._running[id(generator)] = generator
         frame, digest = self._note(frame)
         return (
             _generator,
@@ -558,9 +588,16 @@ class Reducers:
             _set_generator,
         )
 
-    def _suspects(self, generator):
-        if getattr(generator, _RUNNING[type(generator)]):
-            self._running[id(generator)] = generator
+    def _await(self, awaitable):
+        parts = _core._await_state(awaitable)
+        self._kept.append(parts)
+        target, kind, *state = parts
+        if kind == awaits.ANEXT:
+            return _anext, (target, state[1])
+        return _await, (target, kind), tuple(state), None, None, _set_await
+
+    def _await_wrapper(self, wrapper):
+        return _await_wrapper, (awaits.wrapped_by(wrapper),)
 
     def _tasklet(self, tasklet):
         name, flags, life, more = self.look_at(tasklet)
@@ -745,11 +782,6 @@ class Pickler(Reducers, pickle.Pickler):
         self._see_that_all_run()
 
 
-_RUNNING = {
-    types.GeneratorType: "gi_running",
-    types.CoroutineType: "cr_running",
-    types.AsyncGeneratorType: "ag_running",
-}
 _KINDS = ("keys", "values", "items")
 _DICT_ITERATORS = {
     type(iter({})): "keys",
@@ -765,6 +797,8 @@ Reducers._reducers |= dict.fromkeys(_GENERATORS, Reducers._generator)
 Reducers._reducers |= dict.fromkeys(_DICT_ITERATORS, Reducers._dict_iterator)
 Reducers._reducers |= dict.fromkeys(_DICT_VIEWS, Reducers._dict_view)
 Reducers._reducers |= dict.fromkeys(iterators.TYPES, Reducers._itertools)
+Reducers._reducers |= dict.fromkeys(awaits.TYPES, Reducers._await)
+Reducers._reducers[awaits.WRAPPER] = Reducers._await_wrapper
 
 
 class Unpickler(pickle.Unpickler):
@@ -817,6 +851,9 @@ _OWN = {
     for name in (
         *_ASKED,
         "_NOTHING",
+        "_anext",
+        "_await",
+        "_await_wrapper",
         "_cell",
         "_closed",
         "_finished_generator",
@@ -827,6 +864,7 @@ _OWN = {
         "_iterator",
         "_method",
         "_same",
+        "_set_await",
         "_set_cell",
         "_set_channel",
         "_set_exception",

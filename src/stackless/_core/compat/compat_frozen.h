@@ -102,6 +102,21 @@ SLP_INTERNAL int slp_iterator_set_state(PyObject *op, PyObject *state);
    in a tuple. */
 SLP_INTERNAL bool slp_iterator_fits(PyObject *op, PyObject *words);
 
+/* What an asynchronous generator is awaited by. */
+enum {
+    SLP_ASEND,
+    SLP_ACLOSE,
+    SLP_ATHROW,
+    SLP_ANEXT /* anext() with two arguments */
+};
+/* As (generator or what anext() wraps, kind, state, value); TypeError for anything
+   else, and where its structure is not known. */
+SLP_INTERNAL PyObject *slp_await_state(PyObject *op);
+/* One that is closed; nobody is told that the generator begins. */
+SLP_INTERNAL PyObject *slp_await_new(PyObject *gen, int kind);
+/* Give a closed one a state.  -1 with ValueError: it cannot be in that. */
+SLP_INTERNAL int slp_await_set_state(PyObject *op, int state, PyObject *value);
+
 /* What slp_instrumentation_changed() takes for another version than the present
    one, if there are tools at all. */
 static inline uintptr_t

@@ -621,6 +621,47 @@ set_iterator_state(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(await_state_doc,
+             "_await_state(awaitable, /)\n--\n\n"
+             "(generator, kind, state, value) of what an asynchronous "
+             "generator is awaited by. TypeError\nfor anything else.");
+
+static PyObject *
+await_state(PyObject *Py_UNUSED(module), PyObject *op)
+{
+    return slp_await_state(op);
+}
+
+PyDoc_STRVAR(await_doc,
+             "_await(generator, kind, /)\n--\n\n"
+             "What it can be awaited by: closed.");
+
+static PyObject *
+await_new(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *gen;
+    int kind;
+    return PyArg_ParseTuple(args, "Oi:_await", &gen, &kind)
+               ? slp_await_new(gen, kind)
+               : NULL;
+}
+
+PyDoc_STRVAR(set_await_state_doc,
+             "_set_await_state(awaitable, state, value, /)\n--\n\n"
+             "Give a closed one another state.");
+
+static PyObject *
+set_await_state(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *op, *value;
+    int state;
+    if (!PyArg_ParseTuple(args, "OiO:_set_await_state", &op, &state, &value)
+        || slp_await_set_state(op, state, value) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(iterator_fits_doc,
              "_iterator_fits(iterator, fields, /)\n--\n\n"
              "Has it these fields, at the places where the functions above "
@@ -731,6 +772,9 @@ PyMethodDef slp_frozen_methods[] = {
     {"_set_iterator_state", set_iterator_state, METH_VARARGS,
      set_iterator_state_doc},
     {"_iterator_fits", iterator_fits, METH_VARARGS, iterator_fits_doc},
+    {"_await_state", await_state, METH_O, await_state_doc},
+    {"_await", await_new, METH_VARARGS, await_doc},
+    {"_set_await_state", set_await_state, METH_VARARGS, set_await_state_doc},
     {"_frame", frame, METH_VARARGS, frame_doc},
     {"_init_function", init_function, METH_NOARGS, NULL},
     {"_send_function", send_function, METH_NOARGS, NULL},

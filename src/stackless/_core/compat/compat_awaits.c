@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: PSF-2.0 */
+/* What an asynchronous generator is awaited by, as values: the objects that its
+   asend(), athrow() and aclose() return, and what anext() wraps around one.
+
+   Their structures are private to CPython's genobject.c and iterobject.c.  They
+   are known by name and size; then an object is asked what it refers to, which
+   must be what the fields say. */
+#include "compat.h"
+
+enum {
+    INIT,
+    ITER,
+    CLOSED
+};
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *gen;
+    PyObject *value; /* or NULL */
+    int state;
+} asend_object;
+
+#if PY_VERSION_HEX >= 0x030F0000
+#    define THROWN 3 /* type, traceback, value */
+#else
+#    define THROWN 1 /* a tuple */
+#endif
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *gen;
+    PyObject *thrown[THROWN]; /* the first one is NULL for aclose() */
+    int state;
+} athrow_object;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *wrapped, *otherwise;
+} anext_object;
+
+/* ---- which one is it ----------------------------------------------------- */
+
+static bool
+is_type(PyObject *op, const char *name, size_t size)
+{
+    PyTypeObject *type = Py_TYPE(op);
+    return !PyType_HasFeature(type, Py_TPFLAGS_HEAPTYPE)
+           && type->tp_traverse != NULL
+           && type->tp_basicsize == (Py_ssize_t)size
+           && strcmp(type->tp_name, name) == 0;
+}
+
+enum {
+    MOST_HELD = 1 + 3
+};
+
+typedef struct {
+    PyObject *held[MOST_HELD]; /* those that are yet to be seen, or NULL */
+    bool good;
+} expectation;
+
+static int
+tick_off(PyObject *op, void *arg)
+{
+    expectation *e = arg;
+    for (int i = 0; i < MOST_HELD; i++) {
+        if (e->held[i] == op) {
+            e->held[i] = NULL;
+            return 0;
+        }
+    }
+    e->good = false;
+    return 0;
+}
+
+/* Are the words from the head up to `end` all that it refers to? */
+static bool
+holds(PyObject *op, size_t end)
+{
+    expectation e = {.good = true};
+    PyObject **word = (PyObject **)((char *)op + sizeof(PyObject));
+    size_t n = (end - sizeof(PyObject)) / sizeof(PyObject *);
+    assert(n <= MOST_HELD);
+    memcpy(e.held, word, n * sizeof(PyObject *));
+    Py_TYPE(op)->tp_traverse(op, tick_off, &e);
+    for (int i = 0; i < MOST_HELD; i++) {
+        e.good = e.good && e.held[i] == NULL;
+    }
+    return e.good;
+}
+
+#define IS(op, name, object)                                                  \
+    (is_type(op, name, sizeof(object)) && holds(op, offsetof(object, state)))
+
+static asend_object *
+as_asend(PyObject *op)
+{
+    asend_object *o = (asend_object *)op;
+    return IS(op, "async_generator_asend", asend_object)
+                   && PyAsyncGen_CheckExact(o->gen)
+               ? o
+               : NULL;
+}
+
+static athrow_object *
+as_athrow(PyObject *op)
+{
+    athrow_object *o = (athrow_object *)op;
+    return IS(op, "async_generator_athrow", athrow_object)
+                   && PyAsyncGen_CheckExact(o->gen)
+               ? o
+               : NULL;
+}
+
+static anext_object *
+as_anext(PyObject *op)
+{
+    return is_type(op, "anext_awaitable", sizeof(anext_object))
+                   && holds(op, sizeof(anext_object))
+               ? (anext_object *)op
+               : NULL;
+}
+
+/* ---- as values ----------------------------------------------------------- */
+
+#if PY_VERSION_HEX >= 0x030F0000
+
+static PyObject *
+thrown_by(athrow_object *o)
+{
+    PyObject *value = o->thrown[2] ? o->thrown[2] : Py_None;
+    return o->thrown[1]   ? PyTuple_Pack(3, o->thrown[0], value, o->thrown[1])
+           : o->thrown[2] ? PyTuple_Pack(2, o->thrown[0], value)
+                          : PyTuple_Pack(1, o->thrown[0]);
+}
+
+static void
+set_thrown(athrow_object *o, PyObject *args)
+{
+    Py_ssize_t n = PyTuple_GET_SIZE(args);
+    static const int places[] = {0, 2, 1};
+    for (int i = 0; i < THROWN; i++) {
+        PyObject *v = i < n ? PyTuple_GET_ITEM(args, i) : NULL;
+        Py_XSETREF(o->thrown[places[i]], Py_XNewRef(v));
+    }
+}
+
+#else
+
+static PyObject *
+thrown_by(athrow_object *o)
+{
+    return Py_NewRef(o->thrown[0]);
+}
+
+static void
+set_thrown(athrow_object *o, PyObject *args)
+{
+    Py_XSETREF(o->thrown[0], Py_NewRef(args));
+}
+
+#endif
+
+PyObject *
+slp_await_state(PyObject *op)
+{
+    asend_object *sent = as_asend(op);
+    if (sent != NULL) {
+        return Py_BuildValue("(OiiO)", sent->gen, SLP_ASEND, sent->state,
+                             sent->value ? sent->value : Py_None);
+    }
+    athrow_object *thrown = as_athrow(op);
+    if (thrown != NULL) {
+        if (thrown->thrown[0] == NULL) {
+            return Py_BuildValue("(OiiO)", thrown->gen, SLP_ACLOSE,
+                                 thrown->state, Py_None);
+        }
+        PyObject *args = thrown_by(thrown);
+        return args ? Py_BuildValue("(OiiN)", thrown->gen, SLP_ATHROW,
+                                    thrown->state, args)
+                    : NULL;
+    }
+    anext_object *next = as_anext(op);
+    if (next != NULL) {
+        return Py_BuildValue("(OiiO)", next->wrapped, SLP_ANEXT, INIT,
+                             next->otherwise);
+    }
+    PyErr_Format(PyExc_TypeError, "%.100s is nothing that is known to await",
+                 Py_TYPE(op)->tp_name);
+    return NULL;
+}
+
+static PyObject *
+call_method(PyObject *gen, int kind)
+{
+    return kind == SLP_ASEND ? PyObject_CallMethod(gen, "asend", "O", Py_None)
+           : kind == SLP_ACLOSE
+               ? PyObject_CallMethod(gen, "aclose", NULL)
+               : PyObject_CallMethod(gen, "athrow", "O", PyExc_GeneratorExit);
+}
+
+PyObject *
+slp_await_new(PyObject *gen, int kind)
+{
+    if (!PyAsyncGen_CheckExact(gen) || kind < SLP_ASEND || kind > SLP_ATHROW) {
+        PyErr_SetString(PyExc_ValueError, "not of an asynchronous generator");
+        return NULL;
+    }
+    /* Nobody is told that the generator begins. */
+    PyAsyncGenObject *agen = (PyAsyncGenObject *)gen;
+    char inited = agen->ag_hooks_inited;
+    agen->ag_hooks_inited = 1;
+    PyObject *op = call_method(gen, kind);
+    agen->ag_hooks_inited = inited;
+    if (op == NULL) {
+        return NULL;
+    }
+    asend_object *sent = as_asend(op);
+    athrow_object *thrown = as_athrow(op);
+    if (sent != NULL) {
+        sent->state = CLOSED;
+    }
+    else if (thrown != NULL) {
+        thrown->state = CLOSED;
+    }
+    else {
+        PyErr_Format(PyExc_RuntimeError,
+                     "the structure of %.100s is not known",
+                     Py_TYPE(op)->tp_name);
+        Py_CLEAR(op);
+    }
+    return op;
+}
+
+int
+slp_await_set_state(PyObject *op, int state, PyObject *value)
+{
+    asend_object *sent = as_asend(op);
+    athrow_object *thrown = as_athrow(op);
+    bool throws = thrown != NULL && thrown->thrown[0] != NULL;
+    Py_ssize_t n = PyTuple_Check(value) ? PyTuple_GET_SIZE(value) : 0;
+    if (state < INIT || state > CLOSED
+        || !(sent ? sent->state == CLOSED
+             : throws
+                 ? thrown->state == CLOSED && n >= 1 && n <= 3
+                 : thrown && thrown->state == CLOSED && value == Py_None)) {
+        PyErr_SetString(PyExc_ValueError, "not the state of this awaitable");
+        return -1;
+    }
+    if (sent != NULL) {
+        sent->state = state;
+        Py_XSETREF(sent->value, Py_NewRef(value));
+        return 0;
+    }
+    thrown->state = state;
+    if (throws) {
+        set_thrown(thrown, value);
+    }
+    return 0;
+}

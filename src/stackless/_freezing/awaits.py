@@ -1,0 +1,73 @@
+"""What coroutines and asynchronous generators are awaited by.
+
+Objects without a name, made by asend(), aclose(), athrow(), anext() with a
+default, and __await__() of a coroutine.
+"""
+
+import gc
+import types
+
+from stackless import _core
+
+ASEND, ACLOSE, ATHROW, ANEXT = range(4)
+
+
+class _Next:
+    """anext() of it wraps the awaitable."""
+
+    def __init__(self, awaitable):
+        self.awaitable = awaitable
+
+    def __anext__(self):
+        return self.awaitable
+
+
+def anext_of(awaitable, otherwise):
+    """What anext() returns if it is given a default."""
+    return anext(_Next(awaitable), otherwise)
+
+
+def wrapper_of(coroutine):
+    """What a coroutine's __await__() returns."""
+    if type(coroutine) is not types.CoroutineType:
+        raise ValueError(f"{type(coroutine).__name__} is no coroutine")
+    return coroutine.__await__()
+
+
+def wrapped_by(wrapper):
+    return gc.get_referents(wrapper)[0]
+
+
+async def _coroutine():
+    pass
+
+
+async def _generator():
+    yield
+
+
+def _known_types():
+    """Those whose structure is known; pickle refuses others by their name."""
+    known = set()
+    generator = _generator()
+    for kind in (ASEND, ACLOSE, ATHROW):
+        try:
+            awaitable = _core._await(generator, kind)
+            following = anext_of(awaitable, None)
+            known.add(type(awaitable))
+            _core._await_state(following)
+            known.add(type(following))
+        except (RuntimeError, TypeError):
+            continue
+    return frozenset(known)
+
+
+def _wrapper_type():
+    coroutine = _coroutine()
+    kind = type(wrapper_of(coroutine))
+    coroutine.close()
+    return kind
+
+
+TYPES = _known_types()
+WRAPPER = _wrapper_type()
