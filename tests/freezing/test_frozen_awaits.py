@@ -18,6 +18,7 @@ from freezing_support import (
     whole,
 )
 from stackless import _core
+from stackless._freezing import softening
 
 pytestmark = [
     pytest.mark.soft,
@@ -202,3 +203,80 @@ def test_any_state_of_any_generator():
                         StopIteration, TypeError,
                     ):  # fmt: skip
                         awaitable.send(sent)
+
+
+# --- frames that stand for C code ---------------------------------------------
+
+below_c = pytest.mark.skipif(
+    sys.version_info < (3, 12), reason="generators are hard"
+)
+
+
+async def suspending():
+    stackless.schedule_remove(None)
+    got = yield 1
+    stackless.schedule_remove(None)
+    yield got
+
+
+def driving(log):
+    """Sees the generator while it is suspended with the tasklet."""
+    generator = suspending()
+    log.append(generator)
+    step = generator.asend(None)
+    for step in (step, generator.asend("sent")):
+        try:
+            step.send(None)
+        except StopIteration as stop:
+            log.append(stop.value)
+
+
+def frozen_inside():
+    log = []
+    task = stackless.tasklet(driving)(log)
+    stackless.run()
+    return task, log
+
+
+@below_c
+def test_its_generator_runs_until_it_has_yielded():
+    copy, log = thawed(frozen_inside())
+    generator = log[0]
+    assert generator.ag_running
+    with pytest.raises(RuntimeError, match="already running"):
+        generator.asend(None).send(None)
+    with pytest.raises(RuntimeError, match="already running"):
+        generator.aclose().send(None)
+    while copy.alive:
+        go(copy)
+    assert log[1:] == [1, "sent"] and not generator.ag_running
+
+
+@below_c
+def test_killed_inside():
+    copy, log = thawed(frozen_inside())
+    go(copy)
+    copy.kill()
+    generator = log[0]
+    assert not generator.ag_running
+    with pytest.raises(StopAsyncIteration):
+        generator.asend(None).send(None)
+
+
+@below_c
+@pytest.mark.parametrize("change", [
+    lambda marks, slots: (b"\1" + marks[1:], slots),
+    lambda marks, slots: (marks[:1], slots[:1]),
+    lambda marks, slots: (b"", slots),
+    lambda marks, slots: (marks[:2], slots[:2]),
+])  # fmt: skip
+@pytest.mark.parametrize("name", ["_send_function", "_await_function"])
+def test_a_frame_of_ours_has_what_it_needs(name, change):
+    """Its code takes for granted what is in its variables and on its stack."""
+    function = getattr(_core, name)()
+    position = getattr(_core, name.replace("function", "position"))()
+    gap = sys.version_info >= (3, 15)
+    marks, slots = b"\0\1\0\1"[: 3 + gap], (None,) * (3 + gap)
+    softening.check((function, None, *position, marks, slots))
+    with pytest.raises(ValueError, match="cannot go on from there"):
+        softening.check((function, None, *position, *change(marks, slots)))

@@ -184,8 +184,28 @@ def by_methodcaller():
     return operator.methodcaller("__call__", 4)(Called())
 
 
+def suspending():
+    yield point() or 1
+
+
+async def suspending_async():
+    yield point() or 1
+
+
+def by_next_with_default():
+    generator = suspending()
+    return [next(generator, "default") for _ in range(2)]
+
+
+def by_next_of_awaitable():
+    try:
+        return next(suspending_async().asend(None), "default")
+    except StopIteration as stop:
+        return stop.value
+
+
 PROGRAMS = [
-    by_max, by_partial, by_getattr, by_getattribute, by_reflected_operator,
+    by_next_with_default, by_next_of_awaitable, by_max, by_partial, by_getattr, by_getattribute, by_reflected_operator,
     by_index, by_truth, by_format, by_call, by_new, by_init, by_sorting,
     by_map, by_methodcaller, by_binding,
 ]  # fmt: skip

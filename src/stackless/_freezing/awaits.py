@@ -38,6 +38,32 @@ def wrapped_by(wrapper):
     return gc.get_referents(wrapper)[0]
 
 
+def generator_of(awaitable):
+    """The generator or coroutine that it runs; None if that is not known."""
+    if type(awaitable) in TYPES:
+        awaitable, kind, *_ = _core._await_state(awaitable)
+        if kind == ANEXT:
+            return generator_of(awaitable) or awaitable
+        return awaitable
+    return wrapped_by(awaitable) if type(awaitable) is WRAPPER else None
+
+
+def awaitables_of(generator):
+    """Those that run it, if they live."""
+    found = []
+    todo = [generator]
+    for value in todo:
+        found_here = [
+            referrer
+            for referrer in gc.get_referrers(value)
+            if type(referrer) is WRAPPER or type(referrer) in TYPES
+        ]
+        found += found_here
+        if value is generator:
+            todo += found_here
+    return found
+
+
 async def _coroutine():
     pass
 
@@ -71,3 +97,8 @@ def _wrapper_type():
 
 TYPES = _known_types()
 WRAPPER = _wrapper_type()
+SENDERS = [
+    getattr(kind, name)
+    for kind in (*TYPES, WRAPPER)
+    for name in ("send", "__next__")
+]

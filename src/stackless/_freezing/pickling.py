@@ -39,6 +39,7 @@ _GENERATORS = {
 _INTERNAL = {
     _core._init_function(): "init",
     _core._send_function(): "send",
+    _core._await_function(): "await",
     _core._value_function(): "value",
 }
 

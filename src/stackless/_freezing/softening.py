@@ -15,13 +15,22 @@ import sys
 import types
 
 from stackless import _core
+from stackless._freezing import awaits
 
 _POSITION_IS_CALL = sys.version_info >= (3, 13)
 _INIT = _core._init_function()
 _SEND = _core._send_function()
+_AWAIT = _core._await_function()
 _VALUE = _core._value_function()
-_INTERNAL = {_INIT, _SEND, _VALUE}
-_SEND_POSITION = _core._send_position()
+_GAP = sys.version_info >= (3, 15)  # between a receiver and what it is sent
+_RUNNING_MARKS = b"\0\1\0\1"[: 3 + _GAP]
+# Where frames of ours wait, and the marks of what they have there.
+_INTERNAL = {
+    _INIT: (0, int(_POSITION_IS_CALL), b"\0\1"),
+    _SEND: (*_core._send_position(), _RUNNING_MARKS),
+    _AWAIT: (*_core._await_position(), _RUNNING_MARKS),
+    _VALUE: (0, int(_POSITION_IS_CALL), b""),
+}
 _EMPTY, _UNSURE = 1, 3  # marks
 _NULL = object()
 GENERATOR_FLAGS = (
@@ -183,7 +192,7 @@ def check(frame, resting=None):
 
     resting: the state of the generator that it is of, if nobody runs that.
     """
-    function, _, offset, return_offset, _, slots = frame
+    function, _, offset, return_offset, marks, slots = frame
     code = function.__code__
     rests = resting is not None
     if rests and _POSITION_IS_CALL:  # it is at what comes next
@@ -192,10 +201,8 @@ def check(frame, resting=None):
         good = good and _rests(code).get(offset) == resting
         good = good and len(slots) == _variables(code) + depth
     elif function in _INTERNAL:
-        good = (offset, return_offset) == (
-            _SEND_POSITION if function is _SEND
-            else (0, int(_POSITION_IS_CALL))
-        )
+        good = (offset, return_offset, marks) == _INTERNAL[function]
+        good = good and len(slots) == len(marks)
     else:
         size, offsets = resting_places(code).get(offset, (-1, ()))
         good = len(slots) == size and return_offset in offsets
@@ -231,7 +238,7 @@ _OPERANDS = {
     "CALL_KW": 3,
     "CALL_FUNCTION_EX": 3,
     "FOR_ITER": 1,
-    "SEND": 2,
+    "SEND": 1,  # the receiver stays
     "LOAD_ATTR": 1,
     "BINARY_SUBSCR": 2,
     "BEFORE_WITH": 1 if sys.version_info >= (3, 12) else 0,
@@ -313,11 +320,17 @@ def _init_frame(instance):
     return (_INIT, None, 0, int(_POSITION_IS_CALL), b"\0\1", (instance, None))
 
 
+def _running_frame(function, awaitable, generator):
+    slots = (awaitable, None, generator, None)[: 3 + _GAP]
+    return function, None, *_INTERNAL[function][:2], _RUNNING_MARKS, slots
+
+
 def _send_frame(generator):
-    gap = sys.version_info >= (3, 15)
-    marks = b"\1\0\1" if gap else b"\1\0"
-    slots = (None, generator, None) if gap else (None, generator)
-    return (_SEND, None, *_SEND_POSITION, marks, slots)
+    return _running_frame(_SEND, None, generator)
+
+
+def _await_frame(awaitable, generator):
+    return _running_frame(_AWAIT, awaitable, generator)
 
 
 def _first_argument(frame):
@@ -366,7 +379,7 @@ def bridge(lower, upper):
     """
     caller = _Caller(lower)
     if type(upper) is not tuple:
-        caller.recognise(upper, next, *_SENDERS)
+        caller.recognise(upper, next, *_SENDERS, *awaits.SENDERS)
         return _bridge_generator(caller, upper)
     code = upper[0].__code__
     instance = _first_argument(upper)
@@ -394,24 +407,41 @@ def _bridge_generator(caller, generator):
     if sys.version_info < (3, 12):
         caller.refuse()
     slots = caller.slots
-    gap = sys.version_info >= (3, 15)
-    if caller.op == "FOR_ITER" and slots[-2 if gap else -1] is generator:
+    if caller.op == "FOR_ITER" and slots[-1 - _GAP] is generator:
         return [caller.inlined(0, caller.instruction.arg)]
-    if caller.op == "SEND" and slots[-3 if gap else -2] is generator:
-        return [caller.inlined(1, caller.instruction.arg)]
+    if caller.op == "SEND":
+        receiver = slots[-2 - _GAP]
+        lower = caller.inlined(1, caller.instruction.arg)
+        if receiver is generator:
+            return [lower]
+        if awaits.generator_of(receiver) is generator:
+            return [lower, _await_frame(receiver, generator)]
     if caller.op == "CALL":
-        function, args, size = caller.call()
-        runs = args == [generator] if function is next else (
-            any(function is sender for sender in _SENDERS)
-            and args[:1] == [generator]
-        ) or (
-            type(function) is types.BuiltinMethodType
-            and function.__name__ in ("send", "__next__")
-            and function.__self__ is generator
-        )
-        if runs:
+        receiver, size = _receiver_of_send(caller, generator)
+        if receiver is generator:
             return [caller.inlined(size), _send_frame(generator)]
+        if awaits.generator_of(receiver) is generator:
+            return [caller.inlined(size), _await_frame(receiver, generator)]
     caller.refuse()
+
+
+def _receiver_of_send(caller, generator):
+    """What a CALL of send() or next() runs, or None, and how many slots it takes."""
+    function, args, size = caller.call()
+    if type(function) is types.BuiltinMethodType:
+        known = function.__name__ in ("send", "__next__")
+        return function.__self__ if known else None, size
+    if function is next:
+        known = len(args) == 1  # not with a default
+    else:
+        senders = (*_SENDERS, *awaits.SENDERS)
+        known = args and any(function is sender for sender in senders)
+    if not known:
+        return None, size
+    if type(args[0]) is _Unsure:
+        caller.recognise(*awaits.awaitables_of(generator))
+        _, args, _ = caller.call()
+    return args[0], size
 
 
 def _bridge_call(caller, upper, code):

@@ -7,6 +7,8 @@
    must be what the fields say. */
 #include "compat.h"
 
+#include "opcode.h"
+
 enum {
     INIT,
     ITER,
@@ -37,6 +39,11 @@ typedef struct {
     PyObject_HEAD
     PyObject *wrapped, *otherwise;
 } anext_object;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *value;
+} wrapped_object;
 
 /* ---- which one is it ----------------------------------------------------- */
 
@@ -257,4 +264,150 @@ slp_await_set_state(PyObject *op, int state, PyObject *value)
         set_thrown(thrown, value);
     }
     return 0;
+}
+
+/* ---- when the generator has run ------------------------------------------- */
+
+PyObject *
+slp_stop_with(PyObject *value)
+{
+    if (value == Py_None) {
+        PyErr_SetNone(PyExc_StopIteration);
+        return NULL;
+    }
+    PyObject *exc = PyObject_CallOneArg(PyExc_StopIteration, value);
+    if (exc != NULL) {
+        PyErr_SetObject(PyExc_StopIteration, exc);
+        Py_DECREF(exc);
+    }
+    return NULL;
+}
+
+static bool
+is_wrapped(PyObject *op)
+{
+    return is_type(op, "async_generator_wrapped_value", sizeof(wrapped_object))
+           && holds(op, sizeof(wrapped_object));
+}
+
+static bool
+generator_is_left(void)
+{
+    return PyErr_ExceptionMatches(PyExc_StopAsyncIteration)
+           || PyErr_ExceptionMatches(PyExc_GeneratorExit);
+}
+
+/* All of these take a reference to the result, or NULL with an exception. */
+
+static PyObject *
+unwrapped(PyObject *gen, int *state, PyObject *result)
+{
+    PyAsyncGenObject *agen = (PyAsyncGenObject *)gen;
+    if (result != NULL && !is_wrapped(result)) {
+        return result;
+    }
+    *state = CLOSED;
+    agen->ag_running_async = 0;
+    if (result == NULL) {
+        agen->ag_closed = agen->ag_closed || generator_is_left();
+        return NULL;
+    }
+    slp_stop_with(((wrapped_object *)result)->value);
+    Py_DECREF(result);
+    return NULL;
+}
+
+static PyObject *
+finish_closing(athrow_object *o, PyObject *result)
+{
+    if (result != NULL && !is_wrapped(result)) {
+        return result;
+    }
+    o->state = CLOSED;
+    ((PyAsyncGenObject *)o->gen)->ag_running_async = 0;
+    if (result != NULL) {
+        Py_DECREF(result);
+        PyErr_SetString(PyExc_RuntimeError,
+                        "async generator ignored GeneratorExit");
+    }
+    else if (generator_is_left()) {
+        PyErr_Clear();
+        PyErr_SetNone(PyExc_StopIteration);
+    }
+    return NULL;
+}
+
+static PyObject *
+finish(PyObject *op, PyObject *result)
+{
+    asend_object *sent = as_asend(op);
+    if (sent != NULL) {
+        return unwrapped(sent->gen, &sent->state, result);
+    }
+    athrow_object *thrown = as_athrow(op);
+    if (thrown != NULL) {
+        return thrown->thrown[0] != NULL
+                   ? unwrapped(thrown->gen, &thrown->state, result)
+                   : finish_closing(thrown, result);
+    }
+    anext_object *next = as_anext(op);
+    if (next != NULL && as_anext(next->wrapped) == NULL) {
+        result = finish(next->wrapped, result);
+        if (result == NULL
+            && PyErr_ExceptionMatches(PyExc_StopAsyncIteration)) {
+            PyErr_Clear();
+            return slp_stop_with(next->otherwise);
+        }
+    }
+    return result; /* a coroutine's is handed on */
+}
+
+PyObject *
+slp_await_return(PyObject *awaitable, PyObject *value)
+{
+    anext_object *next = as_anext(awaitable);
+    PyObject *inner = next ? next->wrapped : awaitable;
+    if (as_asend(inner) == NULL && as_athrow(inner) == NULL) {
+        return slp_stop_with(value);
+    }
+    PyErr_SetNone(PyExc_StopAsyncIteration);
+    return NULL;
+}
+
+int
+slp_await_below(PyThreadState *ts, slp_frame **below)
+{
+    slp_frame *f = slp_frame_python_below(SLP_FRAME(ts)->previous);
+    *below = NULL;
+    if (f == NULL || !slp_frame_is_python(f)) {
+        return 0;
+    }
+    PyObject *code = PyCode_GetCode(slp_frame_code(f));
+    if (code == NULL) {
+        return -1;
+    }
+    Py_ssize_t at = 2 * slp_frame_offset(f);
+    at -= SLP_POSITION_IS_CALL ? 0 : 2 * SLP_SEND_CACHES;
+    if (at >= 0 && (unsigned char)PyBytes_AS_STRING(code)[at] == SEND) {
+        *below = f;
+    }
+    Py_DECREF(code);
+    return 0;
+}
+
+PyObject *
+slp_await_finish(PyObject *awaitable, PyObject *result, slp_frame *below)
+{
+    result = finish(awaitable, result);
+    if (below == NULL) {
+        return result;
+    }
+    if (result != NULL) {
+        SLP_SET_RETURN_OFFSET(below,
+                              SLP_POSITION_IS_CALL ? 1 + SLP_SEND_CACHES : 0);
+    }
+    else if (_PyGen_FetchStopIterationValue(&result) < 0) {
+        return NULL;
+    }
+    return result;
 }

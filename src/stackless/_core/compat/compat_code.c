@@ -29,18 +29,12 @@
 
 #if PY_VERSION_HEX >= 0x030C0000
 #    define CODE_NEW    PyUnstable_Code_NewWithPosOnlyArgs
-#    define SEND_CACHES 1
 #    define CALL_CACHES 3
 #else
 #    define CODE_NEW       PyCode_NewWithPosOnlyArgs
-#    define SEND_CACHES    0
 #    define PRECALL_CACHES 1
 #    define CALL_CACHES    4
 #endif
-/* 3.12 reports exceptions that leave a frame to tools whatever its code says,
-   unless the thread is inside a tool. */
-#define HIDE_BY_TRACING                                                       \
-    (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
 /* Points leave room for one another's frames: slp_point_push(). */
 #define POINT_STACK   3
 #define SPREAD_CACHES (PY_VERSION_HEX >= 0x030F0000 ? 1 : 0)
@@ -125,7 +119,7 @@ emit_send(code_buffer *b)
 #endif
     emit(b, LOAD_CONST, 0, 0);
     int place = b->used;
-    emit(b, SEND, 0, SEND_CACHES);
+    emit(b, SEND, 0, SLP_SEND_CACHES);
     return place;
 }
 
@@ -136,7 +130,7 @@ emit_ask_top(code_buffer *b)
 {
     if (by_for_iter()) {
         int place = b->used;
-        emit(b, FOR_ITER, 0, SEND_CACHES);
+        emit(b, FOR_ITER, 0, SLP_SEND_CACHES);
         return place;
     }
     return emit_send(b);
@@ -182,7 +176,7 @@ static void
 aim(code_buffer *b, int place)
 {
     if (!b->failed) {
-        int from = place + 2 + 2 * SEND_CACHES;
+        int from = place + 2 + 2 * SLP_SEND_CACHES;
         b->bytes[place + 1] = (unsigned char)((b->used - from) / 2);
     }
 }
@@ -406,6 +400,38 @@ new_internal(const char *name, code_buffer *b, PyObject *consts, int locals,
     return function;
 }
 
+/* One entry over [0, end): on an exception go to `end` with an empty stack. */
+static PyObject *
+exception_table(int end)
+{
+    unsigned char table[8];
+    int n = 0;
+    table[n++] = 0x80;            /* start 0; first byte of an entry */
+    for (int i = 0; i < 2; i++) { /* length, target */
+        if (end >= 64) {
+            table[n++] = (unsigned char)(0x40 | (end >> 6));
+        }
+        table[n++] = (unsigned char)(end & 63);
+    }
+    table[n++] = 0; /* depth 0, no lasti */
+    return PyBytes_FromStringAndSize((char *)table, n);
+}
+
+/* What handles an exception must be seen to be instrumented, where that is
+   asserted. */
+static void
+show_handler(PyObject *function)
+{
+#if defined(Py_DEBUG) && PY_VERSION_HEX >= 0x030F0000
+    if (function != NULL) {
+        PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(function);
+        code->co_flags &= ~CO_NO_MONITORING_EVENTS;
+    }
+#else
+    (void)function;
+#endif
+}
+
 /* ---- gate, point, dispatcher --------------------------------------------- */
 
 PyObject *
@@ -459,7 +485,7 @@ parse_params(const slp_point_spec *spec, code_spec *code)
     }
     /* "args" is empty, unless the point is a short one. */
     if ((SLP_SHORT_CALLS && spec->optional && append_name(parts, "args") < 0)
-        || (HIDE_BY_TRACING && append_name(parts, ".restore") < 0)) {
+        || (SLP_HIDE_BY_TRACING && append_name(parts, ".restore") < 0)) {
         Py_DECREF(parts);
         return -1;
     }
@@ -610,7 +636,7 @@ slp_resumer_new(PyObject *reraise)
     code_buffer b = {0};
     emit_outcome(&b);
     return new_internal("resumed", &b, PyTuple_Pack(2, Py_None, reraise),
-                        1 + HIDE_BY_TRACING, 0, POINT_STACK, NULL);
+                        1 + SLP_HIDE_BY_TRACING, 0, POINT_STACK, NULL);
 }
 
 PyObject *
@@ -622,47 +648,76 @@ slp_value_function_new(void)
     return new_internal("value", &b, PyTuple_Pack(1, Py_None), 0, 0, 1, NULL);
 }
 
+/* Return what constant `finish` makes of the first variable and what is on the
+   stack. */
+static void
+emit_finish(code_buffer *b, int finish)
+{
+    emit(b, STORE_FAST, 1, 0);
+    emit_call_prologue(b);
+    emit(b, LOAD_CONST, finish, 0);
+    emit_call_self(b);
+    emit(b, LOAD_FAST, 0, 0);
+    emit(b, LOAD_FAST, 1, 0);
+    emit_call(b, 2);
+    emit(b, RETURN_VALUE, 0, 0);
+}
+
 PyObject *
 slp_init_function_new(PyObject *check)
 {
     code_buffer b = {0};
     emit(&b, NOP, 0, 0);
-    emit(&b, STORE_FAST, 1, 0);
-    emit_call_prologue(&b);
-    emit(&b, LOAD_CONST, 1, 0);
-    emit_call_self(&b);
-    emit(&b, LOAD_FAST, 0, 0);
-    emit(&b, LOAD_FAST, 1, 0);
-    emit_call(&b, 2);
-    emit(&b, RETURN_VALUE, 0, 0);
+    emit_finish(&b, 1);
     return new_internal("init", &b, PyTuple_Pack(2, Py_None, check), 2, 1, 4,
                         NULL);
 }
 
+/* Sends None to what is on the stack; its value goes to constant 2, if that is
+   there, what it returns to constant 1. */
+static void
+emit_run(code_buffer *b, bool finish_yielded, slp_send_place *at)
+{
+    emit(b, LOAD_CONST, 0, 0);
+    int place = emit_send(b);
+    emit_end_ask(b);
+    if (finish_yielded) {
+        emit_finish(b, 2);
+    }
+    emit(b, RETURN_VALUE, 0, 0);
+    aim(b, place);
+#if HAS_END_SEND
+    emit(b, END_SEND, 0, 0);
+#endif
+    emit_finish(b, 1);
+    int jump = b->failed ? 0 : b->bytes[place + 1]; /* of SEND */
+    at->offset = place / 2 + (SLP_POSITION_IS_CALL ? 0 : SLP_SEND_CACHES);
+    at->return_offset = jump
+                        + (SLP_POSITION_IS_CALL ? 1 + SLP_SEND_CACHES : 0);
+}
+
 PyObject *
-slp_send_function_new(PyObject *finish, int *offset, int *return_offset)
+slp_send_function_new(PyObject *returned, slp_send_place *at)
 {
     code_buffer b = {0};
-    emit(&b, LOAD_CONST, 0, 0);
-    int place = emit_send(&b);
-    emit_end_ask(&b);
-    emit(&b, RETURN_VALUE, 0, 0);
-    aim(&b, place);
-#if HAS_END_SEND
-    emit(&b, END_SEND, 0, 0);
-#endif
-    emit(&b, STORE_FAST, 0, 0); /* what it has returned */
-    emit_call_prologue(&b);
-    emit(&b, LOAD_CONST, 1, 0);
-    emit_call_self(&b);
-    emit(&b, LOAD_FAST, 0, 0);
-    emit_call(&b, 1);
-    emit(&b, RETURN_VALUE, 0, 0);
-    int jump = b.failed ? 0 : b.bytes[place + 1]; /* of SEND */
-    *offset = place / 2 + (SLP_POSITION_IS_CALL ? 0 : SEND_CACHES);
-    *return_offset = jump + (SLP_POSITION_IS_CALL ? 1 + SEND_CACHES : 0);
-    return new_internal("generator", &b, PyTuple_Pack(2, Py_None, finish), 1,
+    emit_run(&b, false, at);
+    return new_internal("generator", &b, PyTuple_Pack(2, Py_None, returned), 2,
                         0, 4, NULL);
+}
+
+PyObject *
+slp_await_function_new(PyObject *yielded, PyObject *returned, PyObject *raised,
+                       slp_send_place *at)
+{
+    code_buffer b = {0};
+    emit_run(&b, true, at);
+    PyObject *table = exception_table(b.used / 2);
+    emit_finish(&b, 3);
+    PyObject *consts = PyTuple_Pack(4, Py_None, returned, yielded, raised);
+    PyObject *function = new_internal("awaitable", &b, consts, 2, 0, 4, table);
+    Py_XDECREF(table);
+    show_handler(function);
+    return function;
 }
 
 slp_frame *
@@ -685,23 +740,6 @@ slp_point_push(PyThreadState *ts, slp_pystate *s, slp_frame *top,
 }
 
 #if SLP_DISPATCHER_CATCHES
-
-/* One entry over [0, end): on an exception go to `end` with an empty stack. */
-static PyObject *
-exception_table(int end)
-{
-    unsigned char table[8];
-    int n = 0;
-    table[n++] = 0x80;            /* start 0; first byte of an entry */
-    for (int i = 0; i < 2; i++) { /* length, target */
-        if (end >= 64) {
-            table[n++] = (unsigned char)(0x40 | (end >> 6));
-        }
-        table[n++] = (unsigned char)(end & 63);
-    }
-    table[n++] = 0; /* depth 0, no lasti */
-    return PyBytes_FromStringAndSize((char *)table, n);
-}
 
 static PyObject *
 catching(code_buffer *b)
@@ -767,51 +805,9 @@ slp_dispatcher_new(PyObject *next, PyObject *arg)
                                       PyTuple_Pack(3, Py_None, next, arg), 1,
                                       0, SLP_DISPATCH_ARGS + 5, table);
     Py_XDECREF(table);
-#if SLP_DISPATCHER_CATCHES && PY_VERSION_HEX >= 0x030F0000
-    if (function != NULL) {
-        /* What handles an exception must be seen to be instrumented. */
-        PyCodeObject *code = (PyCodeObject *)PyFunction_GET_CODE(function);
-        code->co_flags &= ~CO_NO_MONITORING_EVENTS;
-    }
-#endif
+    show_handler(function);
     return function;
 }
-
-#if HIDE_BY_TRACING
-
-/* Left in the last local of a frame of ours; it dies with the frame. */
-static void
-restore(PyObject *Py_UNUSED(capsule))
-{
-    PyThreadState_Get()->tracing--;
-}
-
-void
-slp_hide_raise(PyThreadState *ts)
-{
-    slp_frame *f = SLP_FRAME(ts);
-    if (f->f_code->co_nlocalsplus == 0) {
-        f = slp_point_of(f); /* a gate: its point leaves with it */
-    }
-    PyObject **slot = &f->localsplus[f->f_code->co_nlocalsplus - 1];
-    if (*slot != NULL) {
-        return;
-    }
-    *slot = PyCapsule_New(ts, NULL, restore);
-    if (*slot != NULL) {
-        ts->tracing++;
-    }
-    /* else: tools see one event too many */
-}
-
-#else
-
-void
-slp_hide_raise(PyThreadState *Py_UNUSED(ts))
-{
-}
-
-#endif
 
 /* ---- calls with many arguments or keywords ------------------------------- */
 

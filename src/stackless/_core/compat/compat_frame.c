@@ -440,3 +440,41 @@ slp_chunks_drop(_PyStackChunk *top, _PyStackChunk *root)
         arena.free(arena.ctx, chunk, chunk->size);
     }
 }
+
+/* ---- what leaves our own frames ------------------------------------------ */
+
+#if SLP_HIDE_BY_TRACING
+
+/* Left in the last local of a frame of ours; it dies with the frame. */
+static void
+restore(PyObject *Py_UNUSED(capsule))
+{
+    PyThreadState_Get()->tracing--;
+}
+
+void
+slp_hide_raise(PyThreadState *ts)
+{
+    slp_frame *f = SLP_FRAME(ts);
+    if (f->f_code->co_nlocalsplus == 0) {
+        f = slp_point_of(f); /* a gate: its point leaves with it */
+    }
+    PyObject **slot = &f->localsplus[f->f_code->co_nlocalsplus - 1];
+    if (*slot != NULL) {
+        return;
+    }
+    *slot = PyCapsule_New(ts, NULL, restore);
+    if (*slot != NULL) {
+        ts->tracing++;
+    }
+    /* else: tools see one event too many */
+}
+
+#else
+
+void
+slp_hide_raise(PyThreadState *Py_UNUSED(ts))
+{
+}
+
+#endif

@@ -43,11 +43,22 @@ SLP_INTERNAL PyObject *slp_init_function_new(PyObject *check);
    that one: at its first instruction. */
 SLP_INTERNAL PyObject *slp_value_function_new(void);
 SLP_INTERNAL PyObject *slp_value_state(PyObject *function);
+#define SLP_SEND_CACHES (PY_VERSION_HEX >= 0x030C0000 ? 1 : 0)
+/* Where a frame stands that has sent something. */
+typedef struct {
+    int offset, return_offset;
+} slp_send_place;
 /* A function whose frame runs a generator, which is on its stack, as a call of its
-   send() does: it returns what that yields, and when it has returned calls
-   finish(value).  *offset: where it stands meanwhile. */
-SLP_INTERNAL PyObject *slp_send_function_new(PyObject *finish, int *offset,
-                                             int *return_offset);
+   send() does: it returns what that yields, and when it has returned what
+   returned(None, value) does. */
+SLP_INTERNAL PyObject *slp_send_function_new(PyObject *returned,
+                                             slp_send_place *at);
+/* A function whose frame runs one on behalf of an awaitable, its first variable:
+   it returns what one of these makes of (awaitable, value). */
+SLP_INTERNAL PyObject *slp_await_function_new(PyObject *yielded,
+                                              PyObject *returned,
+                                              PyObject *raised,
+                                              slp_send_place *at);
 /* Words that slp_point_push() needs above the newest frame, and some more. */
 SLP_INTERNAL Py_ssize_t slp_frame_room(PyObject *resumer);
 
@@ -116,6 +127,18 @@ SLP_INTERNAL PyObject *slp_await_state(PyObject *op);
 SLP_INTERNAL PyObject *slp_await_new(PyObject *gen, int kind);
 /* Give a closed one a state.  -1 with ValueError: it cannot be in that. */
 SLP_INTERNAL int slp_await_set_state(PyObject *op, int state, PyObject *value);
+/* *below: the frame below the calling one, which runs a generator for it, if that
+   is awaiting it, or NULL.  -1 with an exception. */
+SLP_INTERNAL int slp_await_below(PyThreadState *ts, slp_frame **below);
+/* The generator has returned: NULL with the exception that says so. */
+SLP_INTERNAL PyObject *slp_await_return(PyObject *awaitable, PyObject *value);
+/* What C does for an awaitable when its generator has run: takes a reference to the
+   result, or NULL with an exception.  Without a frame that awaits the value is that
+   of a call of send(); that frame is told whether it has been yielded or returned. */
+SLP_INTERNAL PyObject *slp_await_finish(PyObject *awaitable, PyObject *result,
+                                        slp_frame *below);
+/* Returns NULL with StopIteration. */
+SLP_INTERNAL PyObject *slp_stop_with(PyObject *value);
 
 /* What slp_instrumentation_changed() takes for another version than the present
    one, if there are tools at all. */

@@ -63,6 +63,10 @@ SLP_INTERNAL PyObject *slp_gate_new(const char *name, PyObject *op);
 #else
 #    define SLP_DISPATCHER_CATCHES 0
 #endif
+/* 3.12 reports exceptions that leave a frame to tools whatever its code says,
+   unless the thread is inside a tool. */
+#define SLP_HIDE_BY_TRACING                                                   \
+    (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
 SLP_INTERNAL PyObject *slp_dispatcher_exc(slp_frame *dispatcher);
 SLP_INTERNAL PyObject *slp_dispatcher_new(PyObject *next, PyObject *arg);
 /* Something that the dispatcher can call inline with at most

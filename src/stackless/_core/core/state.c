@@ -218,6 +218,7 @@ find_state(PyInterpreterState *interp)
     DO((s)->resumer);                                                         \
     DO((s)->init_function);                                                   \
     DO((s)->send_function);                                                   \
+    DO((s)->await_function);                                                  \
     DO((s)->value_function);                                                  \
     DO((s)->sleep);                                                           \
     DO((s)->points);                                                          \

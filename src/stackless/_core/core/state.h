@@ -30,8 +30,8 @@ struct slp_state {
     PyObject *resume_op, *reraise; /* second half of every point */
     PyObject *dispatcher, *resume_gate, *spread, *resumer;
     /* See compat_frozen.h. */
-    PyObject *init_function, *send_function, *value_function;
-    int send_offset, send_return_offset;
+    PyObject *init_function, *send_function, *await_function, *value_function;
+    slp_send_place send_place, await_place;
     Py_ssize_t facts_index;
     PyObject *points; /* list: they may not go while they are called */
 

@@ -714,23 +714,67 @@ init_result(PyObject *Py_UNUSED(module), PyObject *args)
 
 /* What a call of a generator's send() does when that has returned. */
 static PyObject *
-send_result(PyObject *Py_UNUSED(module), PyObject *value)
+send_result(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    if (value == Py_None) {
-        PyErr_SetNone(PyExc_StopIteration);
+    PyObject *none, *value;
+    return PyArg_ParseTuple(args, "OO", &none, &value) ? slp_stop_with(value)
+                                                       : NULL;
+}
+
+typedef enum {
+    YIELDED,
+    RETURNED,
+    RAISED
+} await_outcome;
+
+/* What C does for an awaitable after its generator has run. */
+static PyObject *
+finish_await(await_outcome outcome, PyObject *args)
+{
+    PyObject *awaitable, *value, *result = NULL;
+    slp_frame *below;
+    if (!PyArg_ParseTuple(args, "OO", &awaitable, &value)
+        || slp_await_below(slp_ts(), &below) < 0) {
         return NULL;
     }
-    PyObject *exc = PyObject_CallOneArg(PyExc_StopIteration, value);
-    if (exc != NULL) {
-        slp_raise(exc);
+    if (outcome == RAISED) {
+        assert(PyExceptionInstance_Check(value));
+        slp_raise(Py_NewRef(value));
     }
-    return NULL;
+    else {
+        result = outcome == YIELDED ? Py_NewRef(value)
+                                    : slp_await_return(awaitable, value);
+    }
+    return slp_await_finish(awaitable, result, below);
+}
+
+static PyObject *
+await_yielded(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return finish_await(YIELDED, args);
+}
+
+static PyObject *
+await_returned(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return finish_await(RETURNED, args);
+}
+
+static PyObject *
+await_raised(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return finish_await(RAISED, args);
 }
 
 static PyMethodDef init_result_def = {"_init_result", init_result,
                                       METH_VARARGS, NULL};
-static PyMethodDef send_result_def = {"_send_result", send_result, METH_O,
-                                      NULL};
+static PyMethodDef send_result_def = {"_send_result", send_result,
+                                      METH_VARARGS, NULL};
+static PyMethodDef await_defs[] = {
+    {"_await_yielded", await_yielded, METH_VARARGS, NULL},
+    {"_await_returned", await_returned, METH_VARARGS, NULL},
+    {"_await_raised", await_raised, METH_VARARGS, NULL},
+};
 
 static PyObject *
 init_function(PyObject *module, PyObject *Py_UNUSED(args))
@@ -745,6 +789,12 @@ send_function(PyObject *module, PyObject *Py_UNUSED(args))
 }
 
 static PyObject *
+await_function(PyObject *module, PyObject *Py_UNUSED(args))
+{
+    return Py_NewRef(slp_state_of(module)->await_function);
+}
+
+static PyObject *
 value_function(PyObject *module, PyObject *Py_UNUSED(args))
 {
     return Py_NewRef(slp_state_of(module)->value_function);
@@ -754,7 +804,16 @@ static PyObject *
 send_position(PyObject *module, PyObject *Py_UNUSED(args))
 {
     slp_state *s = slp_state_of(module);
-    return Py_BuildValue("(ii)", s->send_offset, s->send_return_offset);
+    return Py_BuildValue("(ii)", s->send_place.offset,
+                         s->send_place.return_offset);
+}
+
+static PyObject *
+await_position(PyObject *module, PyObject *Py_UNUSED(args))
+{
+    slp_state *s = slp_state_of(module);
+    return Py_BuildValue("(ii)", s->await_place.offset,
+                         s->await_place.return_offset);
 }
 
 PyMethodDef slp_frozen_methods[] = {
@@ -779,9 +838,29 @@ PyMethodDef slp_frozen_methods[] = {
     {"_init_function", init_function, METH_NOARGS, NULL},
     {"_send_function", send_function, METH_NOARGS, NULL},
     {"_value_function", value_function, METH_NOARGS, NULL},
+    {"_await_function", await_function, METH_NOARGS, NULL},
     {"_send_position", send_position, METH_NOARGS, NULL},
+    {"_await_position", await_position, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},
 };
+
+static PyObject *
+new_await_function(slp_send_place *at)
+{
+    PyObject *finish[3] = {NULL}, *function = NULL;
+    bool good = true;
+    for (int i = 0; i < 3; i++) {
+        finish[i] = PyCFunction_New(&await_defs[i], NULL);
+        good = good && finish[i] != NULL;
+    }
+    if (good) {
+        function = slp_await_function_new(finish[0], finish[1], finish[2], at);
+    }
+    for (int i = 0; i < 3; i++) {
+        Py_XDECREF(finish[i]);
+    }
+    return function;
+}
 
 int
 slp_frozen_setup(slp_state *s)
@@ -790,14 +869,14 @@ slp_frozen_setup(slp_state *s)
     s->init_function = check ? slp_init_function_new(check) : NULL;
     Py_XDECREF(check);
     PyObject *finish = PyCFunction_New(&send_result_def, NULL);
-    s->send_function = finish ? slp_send_function_new(finish, &s->send_offset,
-                                                      &s->send_return_offset)
+    s->send_function = finish ? slp_send_function_new(finish, &s->send_place)
                               : NULL;
     Py_XDECREF(finish);
+    s->await_function = new_await_function(&s->await_place);
     s->value_function = slp_value_function_new();
     s->facts_index = slp_code_facts_index();
-    return s->init_function && s->send_function && s->value_function
-                   && s->facts_index >= 0
+    return s->init_function && s->send_function && s->await_function
+                   && s->value_function && s->facts_index >= 0
                ? 0
                : -1;
 }
