@@ -263,7 +263,6 @@ def test_killed_inside():
         generator.asend(None).send(None)
 
 
-@below_c
 @pytest.mark.parametrize("change", [
     lambda marks, slots: (b"\1" + marks[1:], slots),
     lambda marks, slots: (marks[:1], slots[:1]),
