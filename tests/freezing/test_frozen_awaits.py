@@ -279,3 +279,16 @@ def test_a_frame_of_ours_has_what_it_needs(name, change):
     softening.check((function, None, *position, marks, slots))
     with pytest.raises(ValueError, match="cannot go on from there"):
         softening.check((function, None, *position, *change(marks, slots)))
+
+
+@pytest.mark.parametrize("awaitable", [None, 5, suspending])
+def test_what_they_call_takes_anything(awaitable):
+    """Whoever finds it among the constants of the code may call it."""
+    _, returned, yielded, raised = _core._await_function().__code__.co_consts
+    assert yielded(awaitable, 1) == 1
+    with pytest.raises(StopIteration):
+        returned(awaitable, 1)
+    with pytest.raises(KeyError):
+        raised(awaitable, KeyError())
+    with pytest.raises(TypeError):
+        raised(awaitable, 1)

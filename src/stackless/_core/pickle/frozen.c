@@ -737,9 +737,11 @@ finish_await(await_outcome outcome, PyObject *args)
         || slp_await_below(slp_ts(), &below) < 0) {
         return NULL;
     }
-    if (outcome == RAISED) {
-        assert(PyExceptionInstance_Check(value));
+    if (outcome == RAISED && PyExceptionInstance_Check(value)) {
         slp_raise(Py_NewRef(value));
+    }
+    else if (outcome == RAISED) {
+        PyErr_SetString(PyExc_TypeError, "an exception is needed");
     }
     else {
         result = outcome == YIELDED ? Py_NewRef(value)
