@@ -13,6 +13,7 @@ import warnings
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 
 import freezing_calls  # noqa: E402, F401
+import freezing_classes  # noqa: E402, F401
 import freezing_errors  # noqa: E402, F401
 import freezing_loops  # noqa: E402, F401
 import stackless  # noqa: E402

@@ -271,6 +271,20 @@ def iterating_over_others(n):
     return ways
 
 
+def with_class(n):
+    class Local:
+        __slots__ = ("number",)
+        shared = [n]
+
+        @property
+        def more(self):
+            return self.number, Local
+
+    local = Local()
+    local.number = n
+    return stackless.schedule_remove(n), local.more
+
+
 # These two cannot be killed when they have been changed.
 
 
@@ -313,6 +327,7 @@ def harmless():
         suspended(receiving, channel),
         suspended(sending, other),
         suspended(holding, 3),
+        suspended(with_class, 3),
     ]
     if sys.version_info >= (3, 12):
         found.append(suspended(iterating, 3))

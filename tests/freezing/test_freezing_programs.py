@@ -12,6 +12,7 @@ import sys
 
 import freezing_awaits  # noqa: F401
 import freezing_calls  # noqa: F401
+import freezing_classes  # noqa: F401
 import freezing_errors  # noqa: F401
 import freezing_loops  # noqa: F401
 import pytest

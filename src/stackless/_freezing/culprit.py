@@ -9,6 +9,7 @@ import linecache
 import types
 
 from stackless import _core
+from stackless._freezing import classes
 from stackless._freezing.errors import FreezeError
 
 MAX_DEPTH = 30  # steps from a variable to the culprit
@@ -97,6 +98,10 @@ class _Search:
 
     def parts(self, value):
         """(frame, variable, step of the path, part) of all of them."""
+        if issubclass(type(value), type):
+            if classes.is_local(value):
+                yield from self.class_parts(value)
+            return
         if isinstance(value, _core.tasklet):
             yield from self.tasklet_parts(value)
         elif isinstance(value, _core.channel):
@@ -122,6 +127,11 @@ class _Search:
                 pass
         elif isinstance(value, types.MethodType):
             yield None, None, ".__self__", value.__self__
+        elif isinstance(value, (staticmethod, classmethod)):
+            yield None, None, ".__func__", value.__func__
+        elif isinstance(value, property):
+            for name in ("fget", "fset", "fdel"):
+                yield None, None, f".{name}", getattr(value, name)
         elif isinstance(value, dict):
             for key, part in value.items():
                 yield None, None, "", key
@@ -136,9 +146,17 @@ class _Search:
             yield None, None, ".args", value.args
             yield None, None, ".__context__", value.__context__
             yield None, None, ".__cause__", value.__cause__
-        for name, part in getattr(value, "__dict__", {}).items():
-            if not isinstance(value, (type, types.ModuleType)):
+        if not isinstance(value, types.ModuleType):
+            for name, part in getattr(value, "__dict__", {}).items():
                 yield None, None, f".{name}", part
+        if classes.is_local(type(value)):
+            yield None, None, ".__class__", type(value)
+
+    def class_parts(self, cls):
+        for name, part in classes.names_of(cls).items():
+            yield None, None, f".{name}", part
+        for base in (type(cls), *cls.__bases__):
+            yield None, None, f".{base.__name__}", base
 
     def tasklet_parts(self, tasklet):
         try:

@@ -17,7 +17,14 @@ import warnings
 import weakref
 
 from stackless import _core
-from stackless._freezing import awaits, codes, culprit, iterators, softening
+from stackless._freezing import (
+    awaits,
+    classes,
+    codes,
+    culprit,
+    iterators,
+    softening,
+)
 from stackless._freezing.errors import (
     ChangedCodeError,
     FreezeError,
@@ -103,12 +110,15 @@ def _set_function(function, state):
         function.__module__,
         function.__doc__,
         annotations,
+        type_params,
         attributes,
     ) = state
     if sys.version_info >= (3, 14):
         function.__annotate__ = annotations
     elif annotations:
         function.__annotations__ = annotations
+    if type_params:
+        function.__type_params__ = type_params
     function.__dict__.update(attributes)
 
 
@@ -435,6 +445,8 @@ class Reducers:
         reduce = self._reducers.get(type(value))
         if reduce is not None:
             return reduce(self, value)
+        if issubclass(type(value), type):
+            return classes.reduce_class(value, self._kept)
         if isinstance(value, BaseException):
             return self._exception(value)
         if isinstance(value, _core.tasklet):
@@ -443,7 +455,7 @@ class Reducers:
             return self._channel(value)
         if type(value).__module__ == "itertools":
             return self._itertools(value)
-        return NotImplemented
+        return classes.reduce_other(value)
 
     # Functions.
 
@@ -491,6 +503,7 @@ class Reducers:
                 function.__module__,
                 function.__doc__,
                 annotations,
+                getattr(function, "__type_params__", ()),
                 function.__dict__,
             ),
             None,
@@ -521,6 +534,9 @@ class Reducers:
             content = cell.cell_contents
         except ValueError:
             content = _NOTHING
+        cls = classes.class_of_namespace(content)
+        if cls is not None:
+            return classes._namespace_cell, (cls,)
         return _cell, (), (content,), None, None, _set_cell
 
     def _method(self, method):
@@ -698,6 +714,11 @@ class Reducers:
             traceback = traceback.tb_next
         return _traceback, (tuple(entries),)
 
+    # What pickle does not know, and that has no parts known here.
+
+    def _other(self, value):
+        return classes.REDUCERS[type(value)](value)
+
     # Files in memory, iterators, views.
 
     def _memory_file(self, file):
@@ -794,6 +815,7 @@ _DICT_VIEWS = {
     type({}.values()): "values",
     type({}.items()): "items",
 }
+Reducers._reducers |= dict.fromkeys(classes.REDUCERS, Reducers._other)
 Reducers._reducers |= dict.fromkeys(_GENERATORS, Reducers._generator)
 Reducers._reducers |= dict.fromkeys(_DICT_ITERATORS, Reducers._dict_iterator)
 Reducers._reducers |= dict.fromkeys(_DICT_VIEWS, Reducers._dict_view)
@@ -818,6 +840,10 @@ class Unpickler(pickle.Unpickler):
         if module == __name__:
             own = _OWN.get(name)
             return own if own and ask is None else self._asked(own, name)
+        if module == classes.__name__:
+            if name not in classes.OWN:
+                raise pickle.UnpicklingError(f"{name!r} is no name of ours")
+            return getattr(classes, name)
         if ask is not None:
             return ask(module, name)
         try:
