@@ -1,5 +1,6 @@
 """What a FreezeError says of what cannot be frozen."""
 
+import array
 import gc
 import linecache
 import pickle
@@ -242,7 +243,7 @@ def test_attribute_of_a_tasklet():
 
 def test_an_iterator_without_a_pickle():
     def work():
-        view = memoryview(b"text")
+        view = memoryview(array.array("i"))
         pause()
         return view
 

@@ -59,7 +59,7 @@ class _Copier:
             (function, args, kwargs), *rest = more
             more = ((function, args, kwargs), *rest)
         attributes = object.__getstate__(tasklet)
-        state = name, flags, life, more, digests, None, attributes
+        state = name, flags, life, more, digests, None, None, attributes
         pickling._set_tasklet(copy, state, compare=False)
         return copy
 

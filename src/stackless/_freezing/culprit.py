@@ -4,6 +4,7 @@ Each part is tried alone, from the outside to the inside, until one is found
 that fails while none of its own parts does.
 """
 
+import contextvars
 import io
 import linecache
 import types
@@ -127,6 +128,10 @@ class _Search:
                 pass
         elif isinstance(value, types.MethodType):
             yield None, None, ".__self__", value.__self__
+        elif isinstance(value, contextvars.Context):
+            for variable, part in value.items():
+                yield None, None, "", variable
+                yield None, None, f"[{variable.name}]", part
         elif isinstance(value, (staticmethod, classmethod)):
             yield None, None, ".__func__", value.__func__
         elif isinstance(value, property):
@@ -173,6 +178,14 @@ class _Search:
             yield None, None, "._channel", more[4]
         else:
             yield None, None, "", more
+        yield from self.context_parts(tasklet)
+
+    def context_parts(self, tasklet):
+        """If it goes along."""
+        reducers = self.pickler_type(io.BytesIO(), **self.options)
+        context = reducers._context(tasklet)
+        if context is not None:
+            yield None, None, ".context", context
 
     def generator_frame(self, generator):
         known = self.generators.get(id(generator))

@@ -5,6 +5,7 @@ in its variables and on its stack, as stackless._core tells it.  A generator
 has such a frame of its own.  What pickle knows by itself is left to it.
 """
 
+import contextvars
 import copyreg
 import gc
 import importlib
@@ -23,6 +24,7 @@ from stackless._freezing import (
     codes,
     culprit,
     iterators,
+    others,
     softening,
 )
 from stackless._freezing.errors import (
@@ -36,6 +38,7 @@ PROTOCOL = 5
 _UNBOUND, _BOUND, _READY, _STARTED = range(4)
 _BOMBED, _TEMPVAL = 1, 2
 _ONLY_FRAMES = {tuple}
+_PICKLE_CONTEXT = 8  # of pickle_flags()
 _EXECUTING = 4 if sys.version_info >= (3, 15) else 0  # state of a generator
 
 _GENERATORS = {
@@ -215,7 +218,7 @@ def _join(tasklet, channel, sending, place):
 
 
 def _set_tasklet(tasklet, state, compare=True):
-    name, flags, life, more, digests, place, attributes = state
+    name, flags, life, more, digests, place, context, attributes = state
     if life == _STARTED:
         if compare:
             _compare(more[0], digests)
@@ -230,6 +233,8 @@ def _set_tasklet(tasklet, state, compare=True):
         elif kind & _TEMPVAL:
             tasklet.tempval = tempval
     _core._begin_state(tasklet, name, flags)
+    if context is not None:
+        tasklet.set_context(context)
     if attributes is not None:
         _set_attributes(tasklet, attributes)
     if life == _STARTED and more[4] is not None:
@@ -409,6 +414,7 @@ class Reducers:
 
     def __init__(self, by_value=False):
         self.by_value = by_value
+        self.with_contexts = bool(_core.pickle_flags() & _PICKLE_CONTEXT)
         self._running = {}  # generators that a tasklet has to run
         self._run = set()  # by id(), those that one does
         self._kept = []  # what must not be freed: pickle remembers ids
@@ -637,11 +643,21 @@ class Reducers:
                 more,
                 digests,
                 place,
+                self._context(tasklet),
                 object.__getstate__(tasklet),
             ),
             None,
             None,
             _set_tasklet,
+        )
+
+    def _context(self, tasklet):
+        """That of a tasklet, where pickle_flags() asks for it."""
+        if not self.with_contexts:
+            return None
+        ident = tasklet.context_id
+        return next(
+            (c for c in gc.get_referents(tasklet) if id(c) == ident), None
         )
 
     def _place(self, tasklet, channel):
@@ -717,7 +733,17 @@ class Reducers:
     # What pickle does not know, and that has no parts known here.
 
     def _other(self, value):
-        return classes.REDUCERS[type(value)](value)
+        return _OTHERS[type(value)](value)
+
+    def _context_variable(self, variable):
+        place = others.name_of_variable(variable)
+        if place is not None:
+            return _by_name, place
+        if others.is_decimals(variable):
+            return others._decimal_variable, ()
+        raise pickle.PicklingError(
+            f"no module shows the ContextVar {variable.name!r}"
+        )
 
     # Files in memory, iterators, views.
 
@@ -751,6 +777,7 @@ class Reducers:
         types.TracebackType: _traceback,
         io.BytesIO: _memory_file,
         io.StringIO: _memory_file,
+        contextvars.ContextVar: _context_variable,
         _Globals: _globals,
         _Frame: _frame_function,
         _core.tasklet: _tasklet,
@@ -815,7 +842,8 @@ _DICT_VIEWS = {
     type({}.values()): "values",
     type({}.items()): "items",
 }
-Reducers._reducers |= dict.fromkeys(classes.REDUCERS, Reducers._other)
+_OTHERS = classes.REDUCERS | others.REDUCERS
+Reducers._reducers |= dict.fromkeys(_OTHERS, Reducers._other)
 Reducers._reducers |= dict.fromkeys(_GENERATORS, Reducers._generator)
 Reducers._reducers |= dict.fromkeys(_DICT_ITERATORS, Reducers._dict_iterator)
 Reducers._reducers |= dict.fromkeys(_DICT_VIEWS, Reducers._dict_view)
@@ -840,10 +868,11 @@ class Unpickler(pickle.Unpickler):
         if module == __name__:
             own = _OWN.get(name)
             return own if own and ask is None else self._asked(own, name)
-        if module == classes.__name__:
-            if name not in classes.OWN:
+        home = _HOMES.get(module)
+        if home is not None:
+            if name not in home.OWN:
                 raise pickle.UnpicklingError(f"{name!r} is no name of ours")
-            return getattr(classes, name)
+            return getattr(home, name)
         if ask is not None:
             return ask(module, name)
         try:
@@ -864,6 +893,9 @@ class Unpickler(pickle.Unpickler):
 
         return asked
 
+
+# Of these all names in OWN may be referred to, too.
+_HOMES = {home.__name__: home for home in (classes, others)}
 
 # Functions that look for something, and as what an allow-list is asked for it.
 _ASKED = {

@@ -1,0 +1,178 @@
+"""Objects that pickle does not know and whose parts can be had: contexts,
+weak references, views of bytes, matches of regular expressions.
+
+A weak reference takes along what it refers to.  If nothing else does, that is
+gone once the pickle is loaded, and the reference is dead.
+"""
+
+import contextvars
+import pickle
+import re
+import sys
+import types
+import weakref
+
+_WEAK = {
+    weakref.WeakSet: "WeakSet",
+    weakref.WeakValueDictionary: "WeakValueDictionary",
+    weakref.WeakKeyDictionary: "WeakKeyDictionary",
+}
+_MATCHING = "search", "match", "fullmatch"
+
+
+# --- made when a pickle is loaded --------------------------------------------
+
+def _context():
+    return contextvars.Context()
+
+
+def _set_context(context, values):
+    for variable, value in values:
+        context.run(variable.set, value)
+
+
+def _decimal_variable():
+    """In which decimal keeps its context; no module shows it."""
+    import decimal
+
+    context = contextvars.Context()
+    context.run(decimal.getcontext)
+    return next((v for v in context if v.name == "decimal_context"), None)
+
+
+def _dead_reference():
+    return weakref.ref(set())
+
+
+def _reference(value, callback):
+    return weakref.ref(value, callback)
+
+
+def _weak(kind):
+    return getattr(weakref, next(k for k in _WEAK.values() if k == kind))()
+
+
+def _fill(collection, values):
+    collection.update(values)
+
+
+def _view(value, kind, shape):
+    view = memoryview(value)
+    if kind == "B" and len(shape) == 1:
+        return view
+    return view.cast(kind, shape)
+
+
+def _match(pattern, how, text, start, end):
+    found = getattr(pattern, next(h for h in _MATCHING if h == how))(
+        text, start, end
+    )
+    if found is None:
+        raise ValueError(f"{pattern!r} does not match any more")
+    return found
+
+
+# --- written -----------------------------------------------------------------
+
+def _namespaces():
+    """(name, namespace) of the modules, the main program's last."""
+    modules = sys.modules.copy()
+    for name in sorted(modules, key=lambda name: name == "__main__"):
+        if issubclass(type(modules[name]), types.ModuleType):
+            yield name, modules[name].__dict__
+
+
+def name_of_variable(variable):
+    """(module, attribute) under which a ContextVar is found, or None."""
+    for name, namespace in _namespaces():
+        if namespace.get(variable.name) is variable:
+            return name, variable.name
+    for name, namespace in _namespaces():
+        for key, value in namespace.copy().items():
+            if value is variable:
+                return name, key
+    return None
+
+
+def is_decimals(variable):
+    """Whether it is the variable of the module decimal."""
+    known = variable.name == "decimal_context" and "decimal" in sys.modules
+    return known and variable is _decimal_variable()
+
+
+def _reduce_context(context):
+    values = tuple(context.items())
+    return _context, (), values, None, None, _set_context
+
+
+def _reduce_reference(reference):
+    value = reference()
+    if value is None:
+        return _dead_reference, ()
+    return _reference, (value, reference.__callback__)
+
+
+def _refuse_proxy(proxy):
+    """Pickle would take it for the object itself, and copy that."""
+    raise pickle.PicklingError(f"cannot pickle {type(proxy).__name__!r} object")
+
+
+def _reduce_weak(collection):
+    values = list(
+        collection
+        if type(collection) is weakref.WeakSet
+        else collection.items()
+    )
+    return _weak, (_WEAK[type(collection)],), values, None, None, _fill
+
+
+def _reduce_view(view):
+    """One of bytes, or of a whole bytearray."""
+    owner = view.obj
+    if type(owner) not in (bytes, bytearray) or not view.c_contiguous:
+        return NotImplemented
+    if view.nbytes != len(owner):
+        if type(owner) is bytearray:
+            return NotImplemented
+        owner = view.tobytes()
+    if view.readonly != (type(owner) is bytes):
+        return NotImplemented
+    plain = view.format == "B" and view.ndim == 1
+    if not plain and 0 in (view.ndim, view.nbytes):
+        return NotImplemented  # cast() does not make it
+    return _view, (owner, view.format, view.shape)
+
+
+def _reduce_match(match):
+    """By matching again; not if that comes to something else."""
+    text, end = match.string, match.endpos
+    for start in dict.fromkeys((match.pos, match.start())):
+        for how in _MATCHING:
+            found = getattr(match.re, how)(text, start, end)
+            if found is not None and found.regs == match.regs:
+                return _match, (match.re, how, text, start, end)
+    return NotImplemented
+
+
+REDUCERS = {
+    contextvars.Context: _reduce_context,
+    memoryview: _reduce_view,
+    re.Match: _reduce_match,
+    weakref.CallableProxyType: _refuse_proxy,
+    weakref.ProxyType: _refuse_proxy,
+    weakref.ref: _reduce_reference,
+}
+REDUCERS |= dict.fromkeys(_WEAK, _reduce_weak)
+
+# What an Unpickler takes from here.
+OWN = {
+    "_context",
+    "_dead_reference",
+    "_decimal_variable",
+    "_fill",
+    "_match",
+    "_reference",
+    "_set_context",
+    "_view",
+    "_weak",
+}
