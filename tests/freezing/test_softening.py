@@ -180,6 +180,23 @@ def by_binding():
     return added(), added(3), functools.partial(add, c=4)(5, 6)
 
 
+def by_binding_one():
+    """While it calls, the argument is in the place of the partial."""
+    added = functools.partial(add, 1)
+    return added(3), added(b=4, c=5), functools.partial(add, [1])([2], [3])
+
+
+def by_binding_what_is_called():
+    """Not to be taken for a call of the partial."""
+    bound = functools.partial(pausing, max)
+    return max([1, 3], key=pausing), bound.args == (max,)
+
+
+def pausing(value):
+    point()
+    return -value
+
+
 def by_methodcaller():
     return operator.methodcaller("__call__", 4)(Called())
 
@@ -207,7 +224,8 @@ def by_next_of_awaitable():
 PROGRAMS = [
     by_next_with_default, by_next_of_awaitable, by_max, by_partial, by_getattr, by_getattribute, by_reflected_operator,
     by_index, by_truth, by_format, by_call, by_new, by_init, by_sorting,
-    by_map, by_methodcaller, by_binding,
+    by_map, by_methodcaller, by_binding, by_binding_one,
+    by_binding_what_is_called,
 ]  # fmt: skip
 
 
@@ -238,7 +256,9 @@ def test_right_or_refused(program):
         assert log == expected
 
 
-@pytest.mark.parametrize("program", [by_call, by_init, by_binding])
+@pytest.mark.parametrize(
+    "program", [by_call, by_init, by_binding, by_binding_one]
+)
 def test_known_c_code(program):
     log = []
     task = stackless.tasklet(run)(program, log)
@@ -250,8 +270,12 @@ def test_known_c_code(program):
 
 
 @pytest.mark.parametrize(
-    "program", [by_max, by_getattr, by_sorting, by_map, by_new]
-)
+    "program",
+    [
+        by_max, by_getattr, by_sorting, by_map, by_new,
+        by_binding_what_is_called,
+    ],
+)  # fmt: skip
 def test_unknown_c_code_is_named(program):
     task = stackless.tasklet(run)(program, [])
     stackless.run()

@@ -446,10 +446,8 @@ def _receiver_of_send(caller, generator):
 
 def _bridge_call(caller, upper, code):
     function, _, size = caller.call()
-    if type(function) is _Unsure:
-        refer = gc.get_referrers(upper[0])
-        caller.recognise(*(p for p in refer if type(p) is functools.partial))
-        function, _, size = caller.call()
+    if not callable(function):
+        function = _partial_at(function, upper[0])
     if (
         isinstance(function, type)
         and type(function) is type
@@ -468,6 +466,26 @@ def _bridge_call(caller, upper, code):
     ):
         return [caller.inlined(size)]
     caller.refuse()
+
+
+def _partial_at(slot, function):
+    """The partial of a function that a call has found at a slot, or None.
+
+    While it calls the function, one argument may be in its place, if that is
+    all that it has bound.  If that can be called it may have been there before.
+    """
+    address = slot.address if type(slot) is _Unsure else id(slot)
+    for partial in gc.get_referrers(function):
+        if type(partial) is not functools.partial:
+            continue
+        if id(partial) == address:
+            return partial
+        if partial.func is function and len(partial.args) == 1:
+            (bound,) = partial.args
+            hidden = id(bound) == address and not callable(bound)
+            if hidden and not partial.keywords:
+                return partial
+    return None
 
 
 def _bridge_call_ex(caller, code):
