@@ -5,6 +5,7 @@ in its variables and on its stack, as stackless._core tells it.  A generator
 has such a frame of its own.  What pickle knows by itself is left to it.
 """
 
+import collections
 import contextvars
 import copyreg
 import gc
@@ -281,10 +282,31 @@ def _traceback(entries):
     return following
 
 
-def _iterate(mapping, kind, consumed):
+def _iterate(mapping, kind, consumed, keys=(), size=0):
+    """The mapping may be without its items yet: they come later."""
+    if len(mapping) < size:
+        ordered = isinstance(mapping, collections.OrderedDict)
+        add = (collections.OrderedDict if ordered else dict).setdefault
+        for key in keys:
+            add(mapping, key, None)
+        if len(mapping) < size:
+            raise ValueError("a dict that one of its keys iterates over")
     iterator = iter(_view(mapping, kind))
     for _ in range(consumed):
         next(iterator)
+    return iterator
+
+
+def _list_iterator(values, backwards, index):
+    """The list may be without its items yet: what sets an index looks."""
+    size = len(values)
+    more = index + backwards - size
+    if more > 0:
+        list.extend(values, [None] * more)
+    iterator = reversed(values) if backwards else iter(values)
+    iterator.__setstate__(index)
+    if more > 0:
+        list.__delitem__(values, slice(size, None))
     return iterator
 
 
@@ -419,6 +441,7 @@ class Reducers:
         self._run = set()  # by id(), those that one does
         self._kept = []  # what must not be freed: pickle remembers ids
         self._namespaces = {}
+        self._keys = {}  # by id() of dicts that something iterates over
         self._frames = {}
         self._places = {}
         self._softened = {}  # by id(): states of generators
@@ -751,7 +774,21 @@ class Reducers:
         return (_closed, (type(file),)) if file.closed else NotImplemented
 
     def _dict_iterator(self, iterator):
-        return reduce_dict_iterator(iterator)
+        make, args = reduce_dict_iterator(iterator)
+        if make is not _iterate:
+            return make, args
+        mapping = args[0]
+        keys = self._keys.get(id(mapping))
+        if keys is None:
+            keys = self._keys[id(mapping)] = list(dict.keys(mapping))
+        return make, (*args, keys, len(mapping))
+
+    def _list_iterator(self, iterator):
+        make, args, *state = iterator.__reduce__()
+        if not state or not isinstance(args[0], list):
+            return make, args
+        backwards = type(iterator) is _LIST_ITERATORS[1]
+        return _list_iterator, (args[0], backwards, state[0])
 
     def _dict_view(self, view):
         return _view, (_referred_mapping(view), _DICT_VIEWS[type(view)])
@@ -837,6 +874,7 @@ _DICT_ITERATORS = {
     type(iter({}.values())): "values",
     type(iter({}.items())): "items",
 }
+_LIST_ITERATORS = type(iter([])), type(reversed([]))
 _DICT_VIEWS = {
     type({}.keys()): "keys",
     type({}.values()): "values",
@@ -850,6 +888,7 @@ Reducers._reducers |= dict.fromkeys(_DICT_VIEWS, Reducers._dict_view)
 Reducers._reducers |= dict.fromkeys(iterators.TYPES, Reducers._itertools)
 Reducers._reducers |= dict.fromkeys(awaits.TYPES, Reducers._await)
 Reducers._reducers[awaits.WRAPPER] = Reducers._await_wrapper
+Reducers._reducers |= dict.fromkeys(_LIST_ITERATORS, Reducers._list_iterator)
 
 
 class Unpickler(pickle.Unpickler):
@@ -921,6 +960,7 @@ _OWN = {
         "_internal",
         "_iterate",
         "_iterator",
+        "_list_iterator",
         "_method",
         "_same",
         "_set_await",
