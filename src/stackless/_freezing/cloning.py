@@ -37,6 +37,7 @@ class _Copier:
         self.memo = {}  # id(): copy
         self.kept = []
         self.generators = {}  # by id(): states, where the tasklet is hard
+        self.task = self.clone = None
 
     def known(self, value, copy):
         self.memo[id(value)] = copy
@@ -46,6 +47,7 @@ class _Copier:
     def tasklet(self, tasklet):
         (name, flags, life, more), self.generators = pickling.state_of(tasklet)
         copy = type(tasklet).__new__(type(tasklet))
+        self.task, self.clone = tasklet, copy
         digests = b""
         if life == pickling._STARTED:
             frames = more[0]
@@ -96,9 +98,28 @@ class _Copier:
             return self.awaitable(value)
         if kind is awaits.WRAPPER:
             return self.wrapper(value)
+        if kind is _core.atomic:
+            return self.atomic(value)
+        if kind is types.BuiltinMethodType:
+            return self.method(value)
         if kind in _ITERATORS or kind.__module__ == "itertools":
             return self.iterator(value)
         return value
+
+    def atomic(self, value):
+        """One that the tasklet is inside of."""
+        make, args, *state = value.__reduce__()
+        if not state or state[0][0] is not self.task:
+            return value
+        copy = self.known(value, make(*args))
+        copy.__setstate__((self.clone, state[0][1]))
+        return copy
+
+    def method(self, method):
+        """The __exit__() of a `with`."""
+        if type(method.__self__) is not _core.atomic:
+            return method
+        return getattr(self.copy(method.__self__), method.__name__)
 
     def cell(self, cell):
         if id(cell) not in self.memo:

@@ -95,9 +95,44 @@ atomic_exit(PyObject *self, PyObject *Py_UNUSED(args))
     return r < 0 ? NULL : Py_NewRef(Py_None);
 }
 
+static PyObject *
+atomic_reduce(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    slp_atomic *a = (slp_atomic *)self;
+    return a->task == NULL
+               ? Py_BuildValue("(O())", Py_TYPE(self))
+               : Py_BuildValue("(O()(Oi))", Py_TYPE(self), a->task, a->old);
+}
+
+/* (tasklet that is inside, its flag before): of a frozen tasklet. */
+static PyObject *
+atomic_setstate(PyObject *self, PyObject *state)
+{
+    slp_atomic *a = (slp_atomic *)self;
+    slp_thread *st = slp_thread_get();
+    if (st == NULL) {
+        return NULL;
+    }
+    PyObject *task;
+    int old;
+    if (!PyTuple_Check(state) || a->task != NULL) {
+        PyErr_SetString(PyExc_ValueError, "not the state of an atomic object");
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(state, "O!p", st->state->tasklet_type, &task,
+                          &old)) {
+        return NULL;
+    }
+    a->task = (slp_task *)Py_NewRef(task);
+    a->old = old;
+    return Py_NewRef(Py_None);
+}
+
 static PyMethodDef atomic_methods[] = {
     {"__enter__", atomic_enter, METH_NOARGS, NULL},
     {"__exit__", atomic_exit, METH_VARARGS, NULL},
+    {"__reduce__", atomic_reduce, METH_NOARGS, NULL},
+    {"__setstate__", atomic_setstate, METH_O, NULL},
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,0 +1,104 @@
+"""A tasklet that waits inside `with stackless.atomic()` is frozen there."""
+
+import pytest
+import stackless
+from freezing_support import LOG, loads, dumps, thawed
+
+pytestmark = pytest.mark.soft
+
+
+@pytest.fixture(autouse=True)
+def empty_log():
+    LOG.clear()
+    yield
+    LOG.clear()
+
+
+def inside():
+    with stackless.atomic():
+        with stackless.atomic() as inner:
+            stackless.schedule_remove(inner)
+            note()
+        note()
+    note()
+
+
+def note():
+    LOG.append(stackless.current.atomic)
+
+
+def suspended():
+    task = stackless.tasklet(inside)()
+    stackless.run()
+    return task
+
+
+def go(task):
+    LOG.clear()
+    task.insert()
+    stackless.run()
+    return list(LOG)
+
+
+@pytest.mark.parametrize("copied", [thawed, stackless.tasklet.clone])
+def test_in_a_with_block(copied):
+    original = suspended()
+    one, other = copied(original), copied(original)
+    assert one.atomic and other.atomic
+    for task in one, original, other:
+        assert go(task) == [True, True, False]
+        assert not task.atomic and not task.alive
+
+
+def test_the_object_is_that_of_the_copy():
+    original = suspended()
+    copy = thawed(original)
+    with pytest.raises(RuntimeError, match="already entered"):
+        copy.tempval.__enter__()
+    copy.tempval.__exit__(None, None, None)
+    with pytest.raises(RuntimeError, match="not entered"):
+        copy.tempval.__exit__(None, None, None)
+    assert original.atomic and copy.atomic
+    assert go(original) == [True, True, False]
+
+
+def test_one_that_nobody_is_in():
+    copy = thawed(stackless.atomic())
+    with copy:
+        note()
+    note()
+    assert LOG == [True, False]
+
+
+def test_one_that_another_tasklet_is_in():
+    """A clone shares it."""
+    other = suspended()
+
+    def holding(atomic):
+        stackless.schedule_remove(None)
+        LOG.append(atomic is other.tempval)
+
+    task = stackless.tasklet(holding)(other.tempval)
+    stackless.run()
+    assert go(task.clone()) == [True]
+
+
+@pytest.mark.parametrize("state", [
+    None, (), (1, 0), (None, 0), [stackless.getmain(), 0],
+    (stackless.getmain(),),
+])  # fmt: skip
+def test_bad_states(state):
+    with pytest.raises((TypeError, ValueError)):
+        stackless.atomic().__setstate__(state)
+
+
+def test_no_state_for_one_that_is_entered():
+    with stackless.atomic() as atomic:
+        with pytest.raises(ValueError):
+            atomic.__setstate__((stackless.getcurrent(), 0))
+
+
+def test_data_are_plain():
+    data = dumps(suspended())
+    assert b"atomic" in data
+    assert go(loads(data)) == [True, True, False]
