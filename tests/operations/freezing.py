@@ -79,9 +79,14 @@ def frozen(function, *args, **how):
     return tried(stackless.freeze, started(function, *args), **how)
 
 
+def in_atomic():
+    with stackless.atomic():
+        pause()
+
+
 def with_lock():
     """A tasklet's function, with something that cannot be frozen."""
-    values = {"key": [object(), memoryview(b"x")]}
+    values = {"key": [object(), memoryview(b"xyz")[::2]]}
     pause()
     nothing(values)
 
@@ -112,6 +117,15 @@ def freeze_paused():
     again = repeated(tried, stackless.freeze, started(pause))
     yield
     again()
+
+
+@operation
+def freeze_atomic():
+    tasklet = started(in_atomic)
+    again = repeated(tried, stackless.freeze, tasklet)
+    yield
+    again()
+    stackless.atomic().__setstate__((tasklet, 0))
 
 
 @operation

@@ -288,6 +288,7 @@ GOOD = {
     "_SlowCallHandler | None": lambda: None,
     "bool | None": lambda: None,
     "tuple[Any, ...] | None": tuple,
+    "tuple[tasklet, int]": lambda: (stackless.getcurrent(), 0),
     "dict[int, Any]": dict,
     "dict[str, Any] | None": dict,
     "Callable[..., object] | None": lambda: idle,

@@ -113,18 +113,18 @@ atomic_setstate(PyObject *self, PyObject *state)
     if (st == NULL) {
         return NULL;
     }
-    PyObject *task;
-    int old;
-    if (!PyTuple_Check(state) || a->task != NULL) {
-        PyErr_SetString(PyExc_ValueError, "not the state of an atomic object");
+    if (!PyTuple_Check(state)) {
+        PyErr_SetString(PyExc_TypeError, "a state is a tuple");
         return NULL;
     }
+    PyObject *task;
+    int old;
     if (!PyArg_ParseTuple(state, "O!p", st->state->tasklet_type, &task,
                           &old)) {
         return NULL;
     }
-    a->task = (slp_task *)Py_NewRef(task);
     a->old = old;
+    Py_XSETREF(a->task, (slp_task *)Py_NewRef(task));
     return Py_NewRef(Py_None);
 }
 
