@@ -443,9 +443,18 @@ PyDoc_STRVAR(clone_plain_doc,
              "A copy of a suspended one, or None: it is hard, of a subclass, "
              "or holds something that\nmay be its own.");
 
+/* Does it belong to one tasklet?  The __exit__() of a `with` stands for its object. */
+static bool
+is_of_one(slp_state *s, PyObject *op)
+{
+    PyObject *self = PyCFunction_Check(op) ? PyCFunction_GET_SELF(op) : op;
+    return slp_may_belong_to_frame(op)
+           || (self != NULL && Py_IS_TYPE(self, s->atomic_type));
+}
+
 /* Are all these objects that its copy may share?  Generators hold frames. */
 static bool
-are_shared(PyObject *frames)
+are_shared(slp_state *s, PyObject *frames)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(frames); i++) {
         PyObject *frame = PyTuple_GET_ITEM(frames, i);
@@ -454,7 +463,7 @@ are_shared(PyObject *frames)
         }
         PyObject *slots = PyTuple_GET_ITEM(frame, SLP_FRAME_ITEMS - 1);
         for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(slots); k++) {
-            if (slp_may_belong_to_frame(PyTuple_GET_ITEM(slots, k))) {
+            if (is_of_one(s, PyTuple_GET_ITEM(slots, k))) {
                 return false;
             }
         }
@@ -492,7 +501,7 @@ clone_plain(PyObject *module, PyObject *op)
         Py_RETURN_NONE;
     }
     PyObject *frames = frames_of(s, t, NULL);
-    if (frames == NULL || !are_shared(frames)) {
+    if (frames == NULL || !are_shared(s, frames)) {
         Py_XDECREF(frames);
         return frames ? Py_NewRef(Py_None) : NULL;
     }
