@@ -325,6 +325,7 @@ clear_caches = (
 
 
 @pytest.mark.noleak
+@pytest.mark.timeout(240)
 def test_nothing_leaks_blocks(small_heap):
     """A hundred rounds over each program leave nothing."""
     grown = {}
