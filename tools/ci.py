@@ -232,14 +232,14 @@ def matrix_jobs(pythons):
         minor = "-" not in label
         # `make test` has been there; these differ little from others.
         like_others = label in (VENV_LABEL, "3.14-dbg")
-        part = AGAIN if like_others else DEEP
-        if label in ("3.13-newest", "3.15-dbg"):
-            part = [*DEEP, *NO_OTHERS]
+        part = AGAIN if like_others or label == "3.15-dbg" else DEEP
+        if label == "3.13-newest":
+            part = [*CORE, "tests/stress", *NO_OTHERS]
         whole = minor and label != VENV_LABEL  # that is `make test`
         soft = [*run, *(whole_suite(name) if whole else part)]
         yield Job("matrix", name, soft, {} if minor else LESS, missing)
         between = label in ("3.12", "3.14")
-        part = AGAIN if between else [*HARD_TOO, *NO_OTHERS]
+        part = [*HARD_TOO, *NO_OTHERS] if label == "3.13" else AGAIN
         hard = [*run, *(part if minor else CORE)]
         if not like_others and label != "3.13-newest":
             yield Job("matrix", f"{label} hard", hard, HARD, missing)
@@ -310,7 +310,7 @@ def all_jobs():
     yield Job("matrix", "make test", ["make", "test"])
     yield from matrix_jobs(pythons)
     patches = [sys.executable, "tools/check_patches.py"]
-    yield Job("extra", "patch releases", patches)
+    yield Job("matrix", "patch releases", patches)
     out = "build/py/clang"
     clang = [sys.executable, "tools/quickbuild.py", sys.executable, out]
     clang += ["--werror", "--coretest"]
