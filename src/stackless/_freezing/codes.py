@@ -34,6 +34,8 @@ LOAD_CONST = opcode.opmap["LOAD_CONST"]
 LOAD_SMALL_INT = opcode.opmap.get("LOAD_SMALL_INT")  # 3.14
 STORE_NAME = opcode.opmap["STORE_NAME"]
 
+NO_MONITORING_EVENTS = 0x2000000  # of ours, but in debug builds
+
 MAX_MISSING = 1000  # digests remembered, for a module, of what it has not
 
 
@@ -55,7 +57,7 @@ def new_digest(code):
 def _meaning(code):
     return _encode((
         code.co_qualname,
-        code.co_flags,
+        code.co_flags & ~NO_MONITORING_EVENTS,
         code.co_argcount,
         code.co_posonlyargcount,
         code.co_kwonlyargcount,
