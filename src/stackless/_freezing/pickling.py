@@ -192,7 +192,7 @@ def _compare(frames, digests, resting=None):
 
     resting: the state of the generator that they are of, if nobody runs it.
     """
-    places = softening.resting_places if resting is None else None
+    places = softening.known_places if resting is None else None
     changed = _core._check_frames(
         frames, digests, codes.new_digest, places, softening.check
     )
