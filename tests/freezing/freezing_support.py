@@ -81,9 +81,10 @@ def start(program):
     return tasklet
 
 
-def go(tasklet):
+def go(*tasklets):
     """To the next point."""
-    tasklet.insert()
+    for tasklet in tasklets:
+        tasklet.insert()
     stackless.run()
 
 

@@ -2,16 +2,9 @@
 
 import pytest
 import stackless
-from freezing_support import LOG, loads, dumps, thawed
+from freezing_support import LOG, dumps, go, loads, started, thawed
 
 pytestmark = pytest.mark.soft
-
-
-@pytest.fixture(autouse=True)
-def empty_log():
-    LOG.clear()
-    yield
-    LOG.clear()
 
 
 def inside():
@@ -27,31 +20,24 @@ def note():
     LOG.append(stackless.current.atomic)
 
 
-def suspended():
-    task = stackless.tasklet(inside)()
-    stackless.run()
-    return task
-
-
-def go(task):
+def rest(task):
     LOG.clear()
-    task.insert()
-    stackless.run()
+    go(task)
     return list(LOG)
 
 
 @pytest.mark.parametrize("copied", [thawed, stackless.tasklet.clone])
 def test_in_a_with_block(copied):
-    original = suspended()
+    original = started(inside)
     one, other = copied(original), copied(original)
     assert one.atomic and other.atomic
     for task in one, original, other:
-        assert go(task) == [True, True, False]
+        assert rest(task) == [True, True, False]
         assert not task.atomic and not task.alive
 
 
 def test_the_object_is_that_of_the_copy():
-    original = suspended()
+    original = started(inside)
     copy = thawed(original)
     with pytest.raises(RuntimeError, match="already entered"):
         copy.tempval.__enter__()
@@ -59,7 +45,7 @@ def test_the_object_is_that_of_the_copy():
     with pytest.raises(RuntimeError, match="not entered"):
         copy.tempval.__exit__(None, None, None)
     assert original.atomic and copy.atomic
-    assert go(original) == [True, True, False]
+    assert rest(original) == [True, True, False]
 
 
 def test_one_that_nobody_is_in():
@@ -72,7 +58,7 @@ def test_one_that_nobody_is_in():
 
 def test_one_that_another_tasklet_is_in():
     """A clone shares it."""
-    other = suspended()
+    other = started(inside)
 
     def holding(atomic):
         stackless.schedule_remove(None)
@@ -80,7 +66,7 @@ def test_one_that_another_tasklet_is_in():
 
     task = stackless.tasklet(holding)(other.tempval)
     stackless.run()
-    assert go(task.clone()) == [True]
+    assert rest(task.clone()) == [True]
 
 
 @pytest.mark.parametrize("state", [
@@ -99,6 +85,6 @@ def test_a_state_takes_the_place_of_another():
 
 
 def test_data_are_plain():
-    data = dumps(suspended())
+    data = dumps(started(inside))
     assert b"atomic" in data
-    assert go(loads(data)) == [True, True, False]
+    assert rest(loads(data)) == [True, True, False]

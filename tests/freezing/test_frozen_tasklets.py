@@ -9,27 +9,11 @@ import threading
 import freezing_support as support
 import pytest
 import stackless
-from freezing_support import LOG, dumps, loads, point, thawed
+from freezing_support import LOG, dumps, loads, point, started, thawed
+from tasks import spawn
 
 # Most assert which tasklets are soft.
 pytestmark = pytest.mark.soft
-
-
-@pytest.fixture(autouse=True)
-def empty_log():
-    LOG.clear()
-    yield
-    LOG.clear()
-
-
-def spawn(function, *args, **kwargs):
-    return stackless.tasklet(function)(*args, **kwargs)
-
-
-def suspended(function, *args):
-    tasklet = spawn(function, *args)
-    stackless.run()
-    return tasklet
 
 
 def note(*what):
@@ -83,7 +67,7 @@ class Log:
 # --- what a tasklet is -------------------------------------------------------
 
 def test_paused_after_thawing():
-    original = suspended(point, 1)
+    original = started(point, 1)
     copy = thawed(original)
     assert copy is not original
     assert (copy.paused, copy.alive, copy.blocked, copy.scheduled) == (
@@ -184,7 +168,7 @@ def test_atomic():
         note(stackless.getcurrent().atomic)
         stackless.getcurrent().set_atomic(False)
 
-    original = suspended(program)
+    original = started(program)
     assert original.atomic
     copy = thawed(original)
     assert copy.atomic
@@ -206,7 +190,7 @@ def test_tempval():
     def program():
         note(stackless.schedule_remove("old"))
 
-    original = suspended(program)
+    original = started(program)
     assert original.tempval == "old"
     copy = thawed(original)
     assert copy.tempval == "old"
@@ -223,7 +207,7 @@ def test_pending_exception():
         except ValueError as error:
             note("caught", error.args)
 
-    original = suspended(program)
+    original = started(program)
     original.throw(ValueError, ("thrown",), pending=True)
     copy = thawed(original)
     for tasklet in original, copy:
@@ -241,7 +225,7 @@ def with_finally():
 
 
 def test_pending_kill():
-    original = suspended(with_finally)
+    original = started(with_finally)
     original.kill(pending=True)
     copy = thawed(original)
     if not copy.scheduled:
@@ -259,7 +243,7 @@ def test_bomb():
 # --- disposal ----------------------------------------------------------------
 
 def test_dropped_bytes_run_nothing():
-    original = suspended(with_finally)
+    original = started(with_finally)
     data = dumps(original)
     del data
     gc.collect()
@@ -269,7 +253,7 @@ def test_dropped_bytes_run_nothing():
 
 
 def test_dropped_copy_is_killed():
-    original = suspended(with_finally)
+    original = started(with_finally)
     copy = thawed(original)
     del copy
     assert LOG == [("finally",)]
@@ -277,7 +261,7 @@ def test_dropped_copy_is_killed():
 
 
 def test_killed_copy():
-    original = suspended(with_finally)
+    original = started(with_finally)
     copy = thawed(original)
     copy.kill()
     assert LOG == [("finally",)]
@@ -285,7 +269,7 @@ def test_killed_copy():
 
 
 def test_exception_for_a_copy():
-    copy = thawed(suspended(with_finally))
+    copy = thawed(started(with_finally))
     with pytest.raises(KeyError):
         copy.raise_exception(KeyError, "k")
     assert LOG == [("finally",)] * 2  # the original has been dropped
@@ -314,7 +298,7 @@ def counting(n, read):
 @pytest.mark.parametrize("code", ["reference", "value"])
 def test_cells_shared_by_tasklets(code):
     read = []
-    tasklets = [suspended(f) for f in counting(0, read)]
+    tasklets = [started(f) for f in counting(0, read)]
     copies, copied = thawed((tasklets, read), code)
     for tasklet in copies:
         support.go(tasklet)
@@ -329,7 +313,7 @@ def test_objects_shared_by_tasklets():
         stackless.schedule_remove(None)
         me.append(len(me))
 
-    tasklets = [suspended(program, shared) for _ in range(3)]
+    tasklets = [started(program, shared) for _ in range(3)]
     copies, copied = thawed((tasklets, shared))
     for tasklet in copies:
         support.go(tasklet)
@@ -342,7 +326,7 @@ def test_tasklet_that_knows_itself():
         stackless.schedule_remove(None)
         note(me is stackless.getcurrent())
 
-    original = suspended(program)
+    original = started(program)
     copy = thawed(original)
     for tasklet in original, copy:
         support.go(tasklet)
@@ -505,7 +489,7 @@ def test_current_and_main_are_refused():
 
 
 def test_c_state_is_refused():
-    tasklet = suspended(lambda: sorted([1], key=point))
+    tasklet = started(lambda: sorted([1], key=point))
     refused(tasklet, "C")
     support.go(tasklet)
     assert not tasklet.alive
@@ -531,7 +515,7 @@ def test_unpicklable_local_is_refused_and_nothing_has_happened():
         stackless.schedule_remove(None)
         note(held is lock)
 
-    tasklet = suspended(program, threading.Lock())
+    tasklet = started(program, threading.Lock())
     refused(tasklet, "lock", (TypeError, pickle.PicklingError))
     support.go(tasklet)
     assert LOG == [(True,)]
@@ -557,7 +541,7 @@ def test_tasklet_of_another_thread_that_runs():
 
 
 def test_thawed_in_another_thread():
-    data = dumps(suspended(point, "there"))
+    data = dumps(started(point, "there"))
     seen = []
 
     def work():
@@ -596,7 +580,7 @@ def test_five_thousand_frames():
         note(deep(5000))
 
     with recursion_limit(6000):
-        copy = thawed(suspended(program))
+        copy = thawed(started(program))
         assert copy.recursion_depth > 5000
         support.go(copy)
         assert LOG == [(5000,)]
@@ -604,7 +588,7 @@ def test_five_thousand_frames():
 
 def test_damaged_bytes_raise():
     """Where pickle finds something wrong, nothing is left half made."""
-    data = dumps(suspended(with_finally))
+    data = dumps(started(with_finally))
     for length in range(len(data)):
         with pytest.raises(Exception):  # noqa: B017
             loads(data[:length])

@@ -4,16 +4,9 @@ import collections
 
 import pytest
 import stackless
-from freezing_support import LOG, dumps, loads, thawed
+from freezing_support import LOG, dumps, go, loads, started, thawed
 
 pytestmark = pytest.mark.soft
-
-
-@pytest.fixture(autouse=True)
-def empty_log():
-    LOG.clear()
-    yield
-    LOG.clear()
 
 
 def over(make_iterator, *args):
@@ -24,17 +17,11 @@ def over(make_iterator, *args):
 
 
 def suspended(*args, passed=0):
-    task = stackless.tasklet(over)(*args)
-    stackless.run()
+    task = started(over, *args)
     for _ in range(passed):
         go(task)
     LOG.clear()
     return task
-
-
-def go(task):
-    task.insert()
-    stackless.run()
 
 
 def rest(task):

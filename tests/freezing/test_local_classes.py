@@ -10,17 +10,10 @@ import weakref
 import freezing_support as support
 import pytest
 import stackless
-from freezing_support import LOG, dumps, loads, point, thawed
+from freezing_support import LOG, dumps, go, loads, point, started, thawed
 from stackless._freezing import classes
 
 pytestmark = pytest.mark.soft
-
-
-@pytest.fixture(autouse=True)
-def empty_log():
-    LOG.clear()
-    yield
-    LOG.clear()
 
 
 def make_class():
@@ -39,18 +32,6 @@ def holding(cls):
     instance = cls()
     stackless.schedule_remove(None)
     LOG.append((type(instance), cls, isinstance(instance, cls)))
-
-
-def suspended(function, *args):
-    task = stackless.tasklet(function)(*args)
-    stackless.run()
-    return task
-
-
-def go(*tasks):
-    for task in tasks:
-        task.insert()
-    stackless.run()
 
 
 @pytest.mark.parametrize("code", ["reference", "value"])
@@ -77,7 +58,7 @@ def test_an_instance_alone():
 
 def test_tasklets_frozen_together_share_a_class():
     Local = make_class()
-    originals = [suspended(holding, Local) for _ in range(2)]
+    originals = [started(holding, Local) for _ in range(2)]
     go(*thawed(originals))
     (one, same, good), (other, _, also) = LOG
     assert one is same is other is not Local
@@ -92,7 +73,7 @@ def test_each_thawing_makes_a_class():
 def test_the_original_class_is_left_alone():
     Local = make_class()
     before = dict(vars(Local))
-    go(thawed(suspended(holding, Local)))
+    go(thawed(started(holding, Local)))
     assert {k: v for k, v in vars(Local).items() if k != "__slotnames__"} == (
         before
     )
@@ -226,7 +207,7 @@ def test_a_class_that_cannot_go():
     class Locked:
         lock = threading.Lock()
 
-    task = suspended(holding, Locked)
+    task = started(holding, Locked)
     error = stackless.check_freezable(task)
     assert (error.variable, error.path) == ("cls", ".lock")
     assert error.type == "lock"
@@ -335,7 +316,7 @@ def test_classes_in_a_generator_and_a_closure():
     generator = numbers()
     Local = next(generator)
     copy, copied = thawed((generator, Local))
-    task = suspended(lambda: LOG.append(next(copy)))
+    task = started(lambda: LOG.append(next(copy)))
     support.go(task)
     assert LOG == ["inside", (3, True)]
     assert copied().get() == 3

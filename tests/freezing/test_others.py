@@ -13,7 +13,7 @@ import weakref
 
 import pytest
 import stackless
-from freezing_support import LOG, dumps, loads, point, thawed
+from freezing_support import LOG, dumps, go, loads, point, started, thawed
 
 pytestmark = pytest.mark.soft
 
@@ -21,30 +21,11 @@ number = contextvars.ContextVar("number", default=0)
 other_name = contextvars.ContextVar("not the name of it")
 
 
-@pytest.fixture(autouse=True)
-def empty_log():
-    LOG.clear()
-    yield
-    LOG.clear()
-
-
 @pytest.fixture
 def with_contexts():
     old = stackless.pickle_flags(stackless.PICKLEFLAGS_PICKLE_CONTEXT)
     yield
     stackless.pickle_flags(old)
-
-
-def suspended(function, *args):
-    task = stackless.tasklet(function)(*args)
-    stackless.run()
-    return task
-
-
-def go(*tasks):
-    for task in tasks:
-        task.insert()
-    stackless.run()
 
 
 # --- contexts ----------------------------------------------------------------
@@ -262,7 +243,7 @@ def test_a_tree_with_parents():
         point()
         LOG.append([c.parent() is root for c in root.children])
 
-    go(thawed(suspended(work)))
+    go(thawed(started(work)))
     assert LOG == [None, [True, True]]
 
 
