@@ -37,7 +37,9 @@ class LeavesByPartial:
     def __enter__(self):
         return self
 
-    __exit__ = functools.partial(lambda *details: point() or True)
+    __exit__ = staticmethod(
+        functools.partial(lambda *details: point() or True)
+    )
 
 
 class WithGetattr:

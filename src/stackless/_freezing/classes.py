@@ -123,15 +123,20 @@ def _descriptor(kind, args):
     return made
 
 
-def _update(thing, attributes):
-    """What object.__getstate__() has given; __setattr__() is not asked."""
+def set_attributes(thing, state, set_slot):
+    """What object.__getstate__() has given."""
     slots = None
-    if type(attributes) is tuple and len(attributes) == 2:
-        attributes, slots = attributes
-    if attributes:
-        thing.__dict__.update(attributes)
+    if type(state) is tuple and len(state) == 2:
+        state, slots = state
+    if state:
+        thing.__dict__.update(state)
     for name, value in (slots or {}).items():
-        object.__setattr__(thing, name, value)
+        set_slot(thing, name, value)
+
+
+def _update(thing, attributes):
+    """Nobody's __setattr__() is asked."""
+    set_attributes(thing, attributes, object.__setattr__)
 
 
 def _mapping_proxy(mapping):

@@ -4,6 +4,7 @@ Its frames are copied, with the cells, generators, iterators and awaitables that
 are their own.  All other objects are shared.
 """
 
+import itertools
 import types
 
 from stackless import _core
@@ -29,6 +30,7 @@ _ITERATORS = {
     map,
     reversed,
     zip,
+    *(kind for kind in vars(itertools).values() if isinstance(kind, type)),
 }
 
 
@@ -57,9 +59,6 @@ class _Copier:
             if channel is not None and sending:
                 value, kind = None, 0  # what it sends is the original's
             more = copies, exc, value, kind, None, 0
-        elif life == pickling._READY:
-            (function, args, kwargs), *rest = more
-            more = ((function, args, kwargs), *rest)
         attributes = object.__getstate__(tasklet)
         state = name, flags, life, more, digests, None, None, attributes
         pickling._set_tasklet(copy, state, compare=False)
@@ -87,24 +86,8 @@ class _Copier:
         known = self.memo.get(id(value))
         if known is not None:
             return known
-        kind = type(value)
-        if kind in pickling._GENERATORS:
-            return self.generator(value)
-        if kind is types.FunctionType:
-            return self.function(value)
-        if kind in pickling._DICT_ITERATORS:
-            return self.dict_iterator(value)
-        if kind in awaits.TYPES:
-            return self.awaitable(value)
-        if kind is awaits.WRAPPER:
-            return self.wrapper(value)
-        if kind is _core.atomic:
-            return self.atomic(value)
-        if kind is types.BuiltinMethodType:
-            return self.method(value)
-        if kind in _ITERATORS or kind.__module__ == "itertools":
-            return self.iterator(value)
-        return value
+        copier = self.copiers.get(type(value))
+        return value if copier is None else copier(self, value)
 
     def atomic(self, value):
         """One that the tasklet is inside of."""
@@ -200,6 +183,18 @@ class _Copier:
         if state:
             copy.__setstate__(state[0])
         return self.known(iterator, copy)
+
+
+    copiers = {
+        _core.atomic: atomic,
+        awaits.WRAPPER: wrapper,
+        types.BuiltinMethodType: method,
+        types.FunctionType: function,
+        **dict.fromkeys(pickling._GENERATORS, generator),
+        **dict.fromkeys(pickling._DICT_ITERATORS, dict_iterator),
+        **dict.fromkeys(awaits.TYPES, awaitable),
+        **dict.fromkeys(_ITERATORS, iterator),
+    }
 
 
 def _locals(code):

@@ -237,7 +237,7 @@ def _set_tasklet(tasklet, state, compare=True):
     if context is not None:
         tasklet.set_context(context)
     if attributes is not None:
-        _set_attributes(tasklet, attributes)
+        classes.set_attributes(tasklet, attributes, setattr)
     if life == _STARTED and more[4] is not None:
         _join(tasklet, more[4], more[5], place)
 
@@ -248,18 +248,7 @@ def _set_channel(channel, state):
     channel.schedule_all = schedule_all
     if closing:
         channel.close()
-    _set_attributes(channel, attributes)
-
-
-def _set_attributes(thing, state):
-    """What object.__getstate__() has given."""
-    slots = None
-    if type(state) is tuple and len(state) == 2:
-        state, slots = state
-    if state:
-        thing.__dict__.update(state)
-    for name, value in (slots or {}).items():
-        setattr(thing, name, value)
+    classes.set_attributes(channel, attributes, setattr)
 
 
 def _set_exception(error, state):

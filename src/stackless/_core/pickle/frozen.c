@@ -591,14 +591,20 @@ PyDoc_STRVAR(set_generator_state_doc,
              "says.");
 
 static PyObject *
-set_generator_state(PyObject *Py_UNUSED(module), PyObject *args)
+set_state(PyObject *args, const char *format,
+          int (*set)(PyObject *op, PyObject *state))
 {
-    PyObject *gen, *state;
-    if (!PyArg_ParseTuple(args, "OO:_set_generator_state", &gen, &state)
-        || slp_generator_set_state(gen, state) < 0) {
+    PyObject *op, *state;
+    if (!PyArg_ParseTuple(args, format, &op, &state) || set(op, state) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
+}
+
+static PyObject *
+set_generator_state(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    return set_state(args, "OO:_set_generator_state", slp_generator_set_state);
 }
 
 /* ---- iterators ------------------------------------------------------------ */
@@ -622,13 +628,26 @@ PyDoc_STRVAR(set_iterator_state_doc,
 static PyObject *
 set_iterator_state(PyObject *Py_UNUSED(module), PyObject *args)
 {
-    PyObject *op, *state;
-    if (!PyArg_ParseTuple(args, "OO:_set_iterator_state", &op, &state)
-        || slp_iterator_set_state(op, state) < 0) {
+    return set_state(args, "OO:_set_iterator_state", slp_iterator_set_state);
+}
+
+PyDoc_STRVAR(iterator_fits_doc,
+             "_iterator_fits(iterator, fields, /)\n--\n\n"
+             "Has it these fields, at the places where the functions above "
+             "look for them?");
+
+static PyObject *
+iterator_fits(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    PyObject *op, *words;
+    if (!PyArg_ParseTuple(args, "OO!:_iterator_fits", &op, &PyTuple_Type,
+                          &words)) {
         return NULL;
     }
-    Py_RETURN_NONE;
+    return PyBool_FromLong(slp_iterator_fits(op, words));
 }
+
+/* ---- awaitables ----------------------------------------------------------- */
 
 PyDoc_STRVAR(await_state_doc,
              "_await_state(awaitable, /)\n--\n\n"
@@ -671,21 +690,7 @@ set_await_state(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
-PyDoc_STRVAR(iterator_fits_doc,
-             "_iterator_fits(iterator, fields, /)\n--\n\n"
-             "Has it these fields, at the places where the functions above "
-             "look for them?");
-
-static PyObject *
-iterator_fits(PyObject *Py_UNUSED(module), PyObject *args)
-{
-    PyObject *op, *words;
-    if (!PyArg_ParseTuple(args, "OO!:_iterator_fits", &op, &PyTuple_Type,
-                          &words)) {
-        return NULL;
-    }
-    return PyBool_FromLong(slp_iterator_fits(op, words));
-}
+/* ---- tracebacks ----------------------------------------------------------- */
 
 PyDoc_STRVAR(frame_doc,
              "_frame(code, globals, /)\n--\n\n"
