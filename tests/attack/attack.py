@@ -74,7 +74,8 @@ def work(options):
         if options.note:
             pathlib.Path(options.note).write_text(str(seed))
         operations += attack_one(random_program(seed), options)
-    print(json.dumps(frozen.DONE))
+    if any(frozen.DONE.values()):
+        print(json.dumps(frozen.DONE))
     print(json.dumps(operations))
 
 
