@@ -45,6 +45,7 @@ def test_the_object_is_that_of_the_copy():
     with pytest.raises(RuntimeError, match="not entered"):
         copy.tempval.__exit__(None, None, None)
     assert original.atomic and copy.atomic
+    copy.bind()
     assert rest(original) == [True, True, False]
 
 

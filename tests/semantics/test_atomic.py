@@ -1,6 +1,7 @@
 """Atomic sections: no other tasklet, no other thread, unless one lets go."""
 
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -266,6 +267,36 @@ def test_a_tasklet_that_ends_inside(end):
         del task
         assert not stackless.current.atomic
         assert goes_on(spinner)
+
+
+def test_one_that_waits_inside_is_killed_when_nobody_can_reach_it():
+    """At once: what it is inside of does not keep it."""
+    def body():
+        with stackless.atomic():
+            try:
+                stackless.schedule_remove(None)
+            finally:
+                log.append(stackless.current.atomic)
+
+    log = []
+    task = spawn(body)
+    stackless.run()
+    gc.disable()  # enabled by a fixture
+    del task
+    assert log == [True]
+
+
+def test_left_when_the_one_inside_has_gone():
+    def body():
+        section.__enter__()
+
+    section = stackless.atomic()
+    spawn(body)
+    stackless.run()
+    assert section.__exit__(None, None, None) is None
+    assert not stackless.current.atomic
+    with section:
+        assert stackless.current.atomic
 
 
 def test_a_thread_that_ends_inside():

@@ -22,33 +22,34 @@ slp_add_type(PyObject *module, PyType_Spec *spec)
 
 typedef struct {
     PyObject_HEAD
-    slp_task *task; /* inside the with block */
+    /* Of the tasklet that is inside the with block; 0: none.  A reference would
+       be one to itself, from its own stack, and keep it alive. */
+    uint64_t serial;
     bool old;
 } slp_atomic;
-
-static int
-atomic_traverse(PyObject *self, visitproc visit, void *arg)
-{
-    Py_VISIT(Py_TYPE(self));
-    Py_VISIT(((slp_atomic *)self)->task);
-    return 0;
-}
-
-static int
-atomic_clear(PyObject *self)
-{
-    Py_CLEAR(((slp_atomic *)self)->task);
-    return 0;
-}
 
 static void
 atomic_dealloc(PyObject *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    PyObject_GC_UnTrack(self);
-    atomic_clear(self);
     type->tp_free(self);
     Py_DECREF(type);
+}
+
+/* Borrowed; NULL if it is gone. */
+static slp_task *
+inside(slp_thread *st, slp_atomic *a)
+{
+    slp_task *all = &st->state->all, *t = st->current;
+    if (t->serial == a->serial) {
+        return t;
+    }
+    for (t = all->all_next; t != all; t = t->all_next) {
+        if (t->serial == a->serial) {
+            return t;
+        }
+    }
+    return NULL;
 }
 
 static PyObject *
@@ -59,7 +60,7 @@ atomic_enter(PyObject *self, PyObject *Py_UNUSED(args))
     if (st == NULL) {
         return NULL;
     }
-    if (a->task != NULL) {
+    if (a->serial != 0) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this atomic object is already entered");
         return NULL;
@@ -68,13 +69,13 @@ atomic_enter(PyObject *self, PyObject *Py_UNUSED(args))
     if (slp_task_set_atomic(st->current, true) < 0) {
         return NULL;
     }
-    if (a->task != NULL) { /* by another thread, which was let in */
+    if (a->serial != 0) { /* by another thread, which was let in */
         slp_task_set_atomic(st->current, old);
         PyErr_SetString(PyExc_RuntimeError,
                         "this atomic object is already entered");
         return NULL;
     }
-    a->task = (slp_task *)Py_NewRef(st->current);
+    a->serial = st->current->serial;
     a->old = old;
     return Py_NewRef(self);
 }
@@ -83,15 +84,20 @@ static PyObject *
 atomic_exit(PyObject *self, PyObject *Py_UNUSED(args))
 {
     slp_atomic *a = (slp_atomic *)self;
-    if (a->task == NULL) {
+    slp_thread *st = slp_thread_get();
+    if (st == NULL) {
+        return NULL;
+    }
+    if (a->serial == 0) {
         PyErr_SetString(PyExc_RuntimeError,
                         "this atomic object is not entered");
         return NULL;
     }
-    slp_task *t = a->task;
-    a->task = NULL;
-    int r = slp_task_set_atomic(t, a->old);
-    Py_DECREF(t);
+    slp_task *t = inside(st, a);
+    a->serial = 0;
+    Py_XINCREF(t);
+    int r = t ? slp_task_set_atomic(t, a->old) : 0;
+    Py_XDECREF(t);
     return r < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -99,9 +105,13 @@ static PyObject *
 atomic_reduce(PyObject *self, PyObject *Py_UNUSED(args))
 {
     slp_atomic *a = (slp_atomic *)self;
-    return a->task == NULL
-               ? Py_BuildValue("(O())", Py_TYPE(self))
-               : Py_BuildValue("(O()(Oi))", Py_TYPE(self), a->task, a->old);
+    slp_thread *st = slp_thread_get();
+    if (st == NULL) {
+        return NULL;
+    }
+    slp_task *t = a->serial != 0 ? inside(st, a) : NULL;
+    return t == NULL ? Py_BuildValue("(O())", Py_TYPE(self))
+                     : Py_BuildValue("(O()(Oi))", Py_TYPE(self), t, a->old);
 }
 
 /* (tasklet that is inside, its flag before): of a frozen tasklet. */
@@ -124,7 +134,7 @@ atomic_setstate(PyObject *self, PyObject *state)
         return NULL;
     }
     a->old = old;
-    Py_XSETREF(a->task, (slp_task *)Py_NewRef(task));
+    a->serial = ((slp_task *)task)->serial;
     return Py_NewRef(Py_None);
 }
 
@@ -143,8 +153,6 @@ PyDoc_STRVAR(atomic_doc,
 
 static PyType_Slot atomic_slots[] = {
     {Py_tp_doc, (void *)(uintptr_t)atomic_doc},
-    {Py_tp_traverse, atomic_traverse},
-    {Py_tp_clear, atomic_clear},
     {Py_tp_dealloc, atomic_dealloc},
     {Py_tp_methods, atomic_methods},
     {0, NULL},
@@ -153,7 +161,7 @@ static PyType_Slot atomic_slots[] = {
 static PyType_Spec atomic_spec = {
     .name = "stackless.atomic",
     .basicsize = sizeof(slp_atomic),
-    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .flags = Py_TPFLAGS_DEFAULT,
     .slots = atomic_slots,
 };
 
