@@ -506,6 +506,41 @@ def test_a_thread_that_was_started_by_the_last_one_counts():
     threads[0].join()
 
 
+def test_main_is_woken_and_removed_before_it_goes_on():
+    """Nothing else is left to run in its thread, so it does."""
+    def other():
+        mains.append(stackless.getmain())
+        got.append(channel.receive())
+
+    mains, got, channel = [], [], stackless.channel()
+    with running(other):
+        while not mains:
+            time.sleep(0.001)
+        when_blocked(mains[0])
+        with stackless.atomic():
+            channel.send(1)
+            mains[0].remove()
+    assert got == [1]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 12),
+                    reason="limits in the main thread only")
+def test_a_thread_that_sleeps_until_its_limit_counts():
+    """It goes on, and wakes whoever it likes."""
+    def other():
+        spawn(channel.receive)
+        ready.set()
+        stackless.run(seconds=0.2, threadblock=True)
+        main_channel.send(1)
+
+    ready, channel, main_channel = (
+        threading.Event(), stackless.channel(), stackless.channel())
+    with running(other):
+        ready.wait()
+        time.sleep(0.05)  # it sleeps by now
+        assert main_channel.receive() == 1
+
+
 def test_threads_that_wait_for_each_other():
     """The last one is told, and the first one when that has ended."""
     def other():

@@ -46,8 +46,8 @@ has_ended(slp_state *s, uint64_t id)
     return false;
 }
 
-/* Is there a thread that may run Python code and is not asleep?  Of one that has
-   no scheduler we want to hear when it ends. */
+/* Is there a thread that may run Python code and is not asleep, or not for ever?
+   Of one that has no scheduler we want to hear when it ends. */
 typedef enum {
     FAILED = -1, /* with an exception */
     NOBODY,
@@ -63,7 +63,8 @@ can_be_woken(slp_thread *st)
         return NOBODY;
     }
     for (slp_thread *o = s->threads; o != NULL; o = o->next_thread) {
-        if (o != st && o->ts != NULL && (!o->asleep || o->woken)) {
+        if (o != st && o->ts != NULL
+            && (!o->asleep || o->woken || o->timed)) {
             return SOMEBODY;
         }
     }
@@ -153,6 +154,7 @@ sleep_on(slp_thread *st, uint64_t most)
     if (!slp_signals_pending(ts)) {
         struct pollfd p = {.fd = st->wake_fd, .events = POLLIN};
         st->asleep = true;
+        st->timed = most != 0;
         Py_BEGIN_ALLOW_THREADS
         /* Another thread may have got one meanwhile. */
         if (!slp_signals_pending(ts)) {
@@ -186,12 +188,16 @@ sleeper_body(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
         if (me->next != me || slp_watch_asleep(st, &left)) {
             Py_RETURN_NONE;
         }
+        slp_task *w = slp_watchdog(st);
+        bool floats = w->place == SLP_FLOATING;
+        if (floats && !st->watch.threadblock) {
+            Py_RETURN_NONE; /* woken, and taken out of the ring from outside */
+        }
         answer r = can_be_woken(st);
         if (r == PERHAPS) {
             continue;
         }
-        slp_task *w = slp_watchdog(st);
-        if (r == NOBODY && st->watch.threadblock && w->place == SLP_FLOATING) {
+        if (r == NOBODY && floats) {
             Py_RETURN_NONE; /* run() does */
         }
         if (r == NOBODY) {

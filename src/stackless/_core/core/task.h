@@ -170,7 +170,7 @@ struct slp_thread {
     uint64_t switches;
 
     slp_task *sleeper; /* the next one, or NULL; owned */
-    bool asleep, woken;
+    bool asleep, woken, timed; /* timed: it wakes up by itself */
     int wake_fd;
     int wake_owner; /* process that has opened it; 0: none */
     slp_thread *next_thread;
