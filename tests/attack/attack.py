@@ -12,6 +12,7 @@ Exit status 1 if anything failed.
 
 import argparse
 import faulthandler
+import functools
 import gc
 import json
 import os
@@ -20,11 +21,13 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import by_model
 import by_tasklets
+import free
 import frozen
 import shrink
 import stress
@@ -46,12 +49,31 @@ def different(text):
 def attack_one(program, options):
     """Run and compare; return the number of operations."""
     faulthandler.dump_traceback_later(options.limit, exit=True)
-    expected, operations = by_model.expected(program, options.fault)
+    operations = 0
+
+    @functools.cache
+    def model(moved):
+        try:
+            return by_model.expected(program, options.fault, moved)
+        except Exception:
+            different(traceback.format_exc())
+
+    def expected(moved):
+        nonlocal operations
+        log, done = model(tuple(moved))
+        operations += done
+        return log
+
+    name = stress.suitable(options.stress, program)
     for turn in range(options.repeat):
-        with stress.Stresses(options.stress, turn) as stresses:
+        with stress.Stresses(name, turn) as stresses:
+            if "free" in name.split("+"):
+                operations += free.run(program, different, options.fault,
+                                       stresses.at_switch)
+                continue
             by_tasklets.run(program, expected, different, stresses.at_switch,
                             stresses.between)
-    return operations * options.repeat
+    return operations
 
 
 def setup():

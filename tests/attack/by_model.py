@@ -7,6 +7,13 @@ from common import ERRORS, HOLDING, SWALLOWED, describe
 from scheduler_model import Bomb, Channel, GivenBomb, Scheduler, Task
 
 
+# Mistakes that the model can be told to make, one for each kind of operation.
+FAULTS = [
+    "preference", "atomic", "hand", "move", "run there", "throw there",
+    "meet there", "sleep",
+]  # fmt: skip
+
+
 class Context:
     """contextvars.Context, with one variable."""
 
@@ -16,8 +23,8 @@ class Context:
 
 
 class Generator:
-    """A generator of the program; its code yields None to switch, and (value,)
-    where the program's yields."""
+    """A generator of the program; its code yields (value,) where the program's
+    yields, and else what a task does."""
 
     def __init__(self, code):
         self.code = code
@@ -36,8 +43,8 @@ class Generator:
                 item = self.code.send(None)
             else:
                 item = self.code.throw(error)
-            while item is None:
-                yield
+            while not isinstance(item, tuple):
+                yield item
                 item = self.code.send(None)
             return item[0]
         except StopIteration:
@@ -62,24 +69,32 @@ class Generator:
 
 
 class Model(Scheduler):
-    def __init__(self, program, fault=None):
-        super().__init__()
+    def __init__(self, program, fault=None, moved=()):
+        """moved: which attempts to move a started tasklet were successful; where
+        there are no answers, all."""
+        super().__init__(program["threads"], fault)
         self.program = program
-        self.fault = fault  # a deliberate mistake, to test the attack with
+        self.moved = iter(moved)
         self.log = []
         self.quiet = 0  # inside a callback
         self.left = program["steps"]
         self.done = 0
         self.channels = [Channel(*c) for c in program["channels"]]
-        self.slots = [self.main]
-        self.slots += [Task(f"{i}.0", i) for i in range(1, self.count)]
-        self.everyone += self.slots[1:]
+        self.slots = [thread.main for thread in self.threads]
+        made = [
+            Task(f"{i}.0", i, self.here)
+            for i in range(len(self.slots), self.count)
+        ]
+        self.slots += made
+        self.everyone += made
         self.named = [1] * self.count
         self.generators = {}
         self.contexts = [Context() for _ in range(3)]
-        self.main.context = Context()
+        for thread in self.threads:
+            thread.main.context = Context()
+        self.over = False
         self.handler = None
-        self.collecting = False
+        self.collecting = self.in_collector = False
         self.holding_on = collections.Counter()
 
     @property
@@ -89,13 +104,15 @@ class Model(Scheduler):
     # The log.
 
     def note(self, what, outcome):
+        if self.here is not self.baton:
+            return  # on the way to the gate
         self.log.append([self.current.name, what, outcome, self.snapshot()])
 
     def snapshot(self):
         # Between an operation's halves nobody handles anything.
         handled = None if self.quiet else sys.exception()
         return [
-            [t.name for t in self.ring],
+            self.rings(),
             [
                 [c.balance, c.closing, [t.name for t in c.queue]]
                 for c in self.channels
@@ -104,6 +121,15 @@ class Model(Scheduler):
             self.switch_trap,
             self.current.context.value,
             handled and type(handled).__name__,
+        ]
+
+    def rings(self):
+        """Ours first; not the others' where somebody may be on the way."""
+        threads = self.threads if not self.quiet else []
+        others = [t for t in threads if t is not self.here]
+        return [
+            [task.name for task in thread.ring] if not thread.ended else []
+            for thread in [self.here, *others]
         ]
 
     @staticmethod
@@ -116,6 +142,7 @@ class Model(Scheduler):
             + 16 * t.atomic
             + 32 * t.ignore_nesting
             + 64 * t.block_trap
+            + 128 * (-1 if t.thread.ended else t.thread.number)
         )
 
     def call_back(self, callback, *args):
@@ -131,13 +158,31 @@ class Model(Scheduler):
     # Interpretation.
 
     def whole(self):
-        """Main's part."""
-        for op in self.program["bodies"][0]:
+        """The first main's part."""
+        yield from self.part(0)
+        yield from self.finish()
+
+    def part(self, number):
+        for op in self.program["bodies"][number]:
             try:
                 yield from self.step(op)
             except BaseException as error:
                 self.note("main", describe(error))
-        yield from self.finish()
+
+    def other_thread(self, number):
+        """Another main's: its part, then its tasklets' until they have ended."""
+        yield from self.gate()
+        yield from self.part(number)
+        while not self.over:
+            yield from self.last("run", self.do(self.plan_run_all))
+            if not self.left:
+                yield from self.kill_all()
+            if self.threads[0].asleep:
+                kill = self.do(self.plan_throw, self.slots[0], TaskletExit())
+                yield from self.last("wake", kill)
+            yield from self.last("hand", self.hand_over(0))
+        self.here.main.life, self.here.main.place = "unbound", None
+        self.baton = self.threads[0]
 
     def finish(self):
         """All others run; then, without doing anything more, they end."""
@@ -148,17 +193,35 @@ class Model(Scheduler):
             yield from self.last("run", self.do(self.plan_run_all))
             if len(self.ring) > 1:
                 continue
+            yield from self.visit_threads()
             if turn < 20 and (yield from self.serve(turn)):
                 continue
             self.left = 0
-            if not (yield from self.kill_all()):
+            yield from self.kill_all()
+            if not self.others():
                 break
         self.left = 0
+        self.over = True
+        yield from self.visit_threads()
         for generator in self.generators.values():
             try:
                 yield from generator.close()
             except (RuntimeError, ValueError):
                 pass
+
+    def visit_threads(self):
+        for thread in self.threads[1:]:
+            if thread.asleep:
+                kill = self.do(self.plan_throw, thread.main, TaskletExit())
+                yield from self.last("wake", kill)
+            yield from self.last("hand", self.hand_over(thread.number))
+
+    def others(self):
+        return [
+            t
+            for t in self.everyone
+            if t is not t.thread.main and t.alive and self.held(t)
+        ]
 
     def serve(self, value):
         for c, channel in enumerate(self.channels):
@@ -174,26 +237,36 @@ class Model(Scheduler):
         return False
 
     def kill_all(self):
-        found = False
+        """Those of this thread."""
         while True:
-            others = [
-                t for t in self.everyone[1:] if t.alive and self.held(t)
-            ]
-            if not others:
-                return found
-            kill = self.holding(others[-1], self.plan_throw, TaskletExit())
-            found = yield from self.last("kill", kill)
+            own = [t for t in self.others() if t.thread is self.here]
+            if not own:
+                return
+            kill = self.holding(own[-1], self.plan_throw, TaskletExit())
+            yield from self.last("kill", kill)
 
     def last(self, name, operation):
         try:
             result = yield from operation
-            yield from self.settle()
+            yield from self.pause()
         except BaseException as error:
+            yield from self.gate()
             result = describe(error)
         self.note("last " + name, result)
         return True
 
+    def pause(self):
+        """Between two operations."""
+        yield from self.settle()
+        if not self.quiet:
+            yield from self.gate()
+            yield from self.settle()
+
     def body(self, task):
+        if task.sleeper:
+            yield from self.sleep()
+            return
+        yield from self.gate()
         yield from self.block(self.program["bodies"][task.slot])
 
     def block(self, ops):
@@ -209,12 +282,12 @@ class Model(Scheduler):
         self.holding_on[me] += op[0] in HOLDING
         try:
             result = yield from getattr(self, "do_" + op[0])(*op[1:])
-            yield from self.settle()
+            yield from self.pause()
         except SWALLOWED as error:
-            yield from self.settle()
+            yield from self.pause()
             self.note(op[0], describe(error))
         except BaseException as error:
-            yield from self.settle()
+            yield from self.pause()
             self.note(op[0], describe(error))
             raise
         else:
@@ -245,7 +318,7 @@ class Model(Scheduler):
     def fresh(self, i):
         if self.slots[i] is not None and self.slots[i].alive:
             raise RuntimeError("alive")
-        t = self.slots[i] = Task(f"{i}.{self.named[i]}", i)
+        t = self.slots[i] = Task(f"{i}.{self.named[i]}", i, self.here)
         self.named[i] += 1
         self.everyone.append(t)
         t.life = "bound"
@@ -282,13 +355,17 @@ class Model(Scheduler):
 
     def do_bind(self, i):
         t = self.task(i)
-        if t is self.current:
+        if t is t.thread.current:
             raise RuntimeError("can't (re)bind the current tasklet")
+        elsewhere = t.thread is not self.here
+        if t is t.thread.main and t.place is not None and elsewhere:
+            raise RuntimeError("can't bind the main tasklet of another thread")
         if t.place is not None:
             raise RuntimeError("tasklet is scheduled")
         if t.life == "started":
             return "started"
         self.start(t)
+        t.thread = self.here
         t.context = self.current.context
         return None
         yield
@@ -303,7 +380,7 @@ class Model(Scheduler):
     def do_remove_me(self):
         return (yield from self.do(self.plan_schedule, None, True))
 
-    def do_run_all(self, outside):
+    def do_run_all(self, how):
         return (yield from self.do(self.plan_run_all))
 
     def do_run(self, i):
@@ -333,7 +410,7 @@ class Model(Scheduler):
     def do_drop(self, i, cycle):
         t = self.task(i)
         busy = self.collecting or self.in_collector
-        if i == 0 or t.place is not None or busy:
+        if i < len(self.threads) or t.place is not None or busy:
             return "kept"
         # With its arguments it would be found in one collection.
         cycle = cycle and not self.holding_on[t.name]
@@ -347,6 +424,51 @@ class Model(Scheduler):
         finally:
             self.collecting = False
         return None
+
+    # Threads.
+
+    def do_hand(self, number):
+        if self.fault == "hand":
+            return None
+        return (yield from self.hand_over(number))
+
+    def hand_over(self, number):
+        """Another thread goes on instead of this one."""
+        thread = self.threads[number]
+        if thread is self.here:
+            return "ours"
+        if thread.asleep:
+            return "asleep"
+        self.baton = thread
+        yield from self.gate()
+        return None
+
+    def do_move(self, i, number):
+        t = self.task(i)
+        if t.place == "ring":
+            raise RuntimeError("can't (re)bind a runnable tasklet")
+        refused = t is t.thread.main
+        if t.life == "started" and not refused:
+            refused = not next(self.moved, True)
+        if refused:
+            raise RuntimeError("tasklet has C state on its stack")
+        if t.watchdog:
+            raise RuntimeError("can't (re)bind a tasklet inside run()")
+        if t.doomed:
+            t.thread.doomed -= 1
+            self.threads[number].doomed += 1
+        if self.fault != "move":
+            t.thread = self.threads[number]
+        return None
+        yield
+
+    def do_atomic(self, ops):
+        t = self.current
+        before, t.atomic = t.atomic, True
+        try:
+            yield from self.block(ops)
+        finally:
+            t.atomic = before if self.fault != "atomic" else False
 
     def do_block_trap(self, i, on):
         self.task(i).block_trap = on
@@ -384,6 +506,7 @@ class Model(Scheduler):
     def do_sequence(self, c, values):
         for value in values:
             yield from self.transfer(c, True, value)
+            yield from self.gate()
         return len(values)
 
     def do_close(self, c):
@@ -421,6 +544,8 @@ class Model(Scheduler):
         yield
 
     def on_schedule(self, prev, following):
+        if self.here is not self.baton:
+            return
         self.note("on_schedule", [prev.name, following.name])
         self.plain_block(self.schedule_ops)
 
@@ -444,6 +569,7 @@ class Model(Scheduler):
         if self.handler is None:
             return error
         name, ops = self.handler
+        yield from self.gate()
         self.note("on_error", describe(error))
         try:
             yield from self.block(ops)
@@ -462,6 +588,9 @@ class Model(Scheduler):
 
     def do_set_context(self, i, k):
         t = self.task(i)
+        elsewhere = t.thread is not self.here
+        if elsewhere and t.place == "ring":
+            raise RuntimeError("tasklet is runnable in a different thread")
         if t.context is not None and t.context.entered:
             raise RuntimeError(
                 "the current context of the tasklet has been entered"
@@ -473,6 +602,8 @@ class Model(Scheduler):
     def do_context_run(self, i, ops):
         t = self.task(i)
         me = self.current
+        if t is not me and t is t.thread.current:
+            self.check_own(t, "use the context of")
         if t.context is None:
             t.context = Context()
         t.holders += 1
@@ -526,14 +657,15 @@ class Model(Scheduler):
     def do_destroy(self, cycle, ops):
         """Operations in a destructor, which the collector runs or not."""
         collector = cycle and not self.in_collector
+        here = self.here
         if collector:
-            self.in_collector = True
+            self.in_collector = here.in_collector = True
         try:
             yield from self.block(ops)
         except BaseException as error:
             self.unraisable(error)
         if collector:
-            self.in_collector = False
+            self.in_collector = here.in_collector = False
 
     def do_tempval(self, i, value, name):
         if name is not None:
@@ -585,9 +717,10 @@ class Model(Scheduler):
         return (yield from self.generator(g).close())
 
 
-def expected(program, fault=None):
+def expected(program, fault=None, moved=()):
     """The log of the program, and how many operations it took."""
-    model = Model(program, fault)
-    model.run(model.whole())
-    assert not any(t.life == "started" for t in model.everyone[1:])
+    model = Model(program, fault, moved)
+    others = [model.other_thread(t.number) for t in model.threads[1:]]
+    model.run([model.whole(), *others])
+    assert not model.others()
     return model.log, model.done

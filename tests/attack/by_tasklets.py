@@ -4,18 +4,36 @@ No variable of a function that may be suspended refers to a tasklet: somebody
 may keep the frame.
 Each operation is executed by a small Python function, called from Python: so
 what the engine can do softly is done softly.
+
+Of several threads one has the baton and goes on; each of the others waits for it
+in the tasklet that it runs, or sleeps as the engine does.  A thread that is woken
+may change its ring before it comes to where it waits: meanwhile nobody else does
+anything.
 """
 
 import collections
 import contextvars
 import gc
+import os
 import sys
+import threading
+import time
+import traceback
+import weakref
+from _thread import start_new_thread  # a Thread enters a context, from 3.14 on
 
 import frozen
 import stackless
 from common import ERRORS, HOLDING, SWALLOWED, describe
 from shapes import SHAPES, by_frame, recurse
 from stress import HELPER
+
+# Seconds; long enough for a thread that is on its way to get further.
+A_MOMENT = 0.0002
+# Who waits for the baton looks that often whether the one that has it sleeps.
+OFTEN = 0.002
+# run() with a limit that is never reached.
+NEVER = 1000.0
 
 VARIABLE = contextvars.ContextVar("VARIABLE", default=None)
 
@@ -24,9 +42,119 @@ def settled():
     """Called after each operation: pending calls run at the latest here."""
 
 
+def collect(reference):
+    """It does nothing while another thread's goes on."""
+    while reference() is not None:
+        gc.collect()
+
+
+class Gone:
+    """Garbage with the next collection."""
+
+
 class Destroyed:
     def __del__(self):
         self.call()
+
+
+def wait_for_end_of(main):
+    while main.thread_id != -1:
+        time.sleep(A_MOMENT)
+
+
+class Threads:
+    """Who has the baton, and who waits for it."""
+
+    def __init__(self, count):
+        self.count = count
+        self.idents = [threading.get_ident()] + [None] * (count - 1)
+        self.baton = 0
+        self.waiting = [False] * count
+        self.ended = [False] * count
+        self.bells = [threading.Lock() for _ in range(count)]
+        for bell in self.bells:
+            bell.acquire()
+
+    def start(self, main):
+        """main(number) is what each of the others does; they wait first."""
+        for number in range(1, self.count):
+            start_new_thread(self.guarded, (main, number))
+            while not self.waiting[number]:
+                time.sleep(A_MOMENT)
+
+    def guarded(self, main, number):
+        try:
+            main(number)
+        except BaseException:
+            traceback.print_exc()
+            os._exit(1)
+
+    def number(self, ident=None):
+        ident = threading.get_ident() if ident is None else ident
+        return self.idents.index(ident) if ident in self.idents else -1
+
+    def is_asleep(self, number):
+        """Or about to wake up, if it has something to run."""
+        if self.ended[number] or self.waiting[number]:
+            return False
+        info = stackless.get_thread_info(self.idents[number])
+        return info[1].name == "sleeper"
+
+    def runs_nothing(self, number):
+        return stackless.get_thread_info(self.idents[number])[2] == 1
+
+    def on_the_way(self, but=None):
+        """Has somebody been woken, and waits neither for the baton nor for
+        somebody else yet?"""
+        return any(
+            number != but
+            and not (self.waiting[number] or self.ended[number])
+            and not (self.is_asleep(number) and self.runs_nothing(number))
+            for number in range(self.count)
+        )
+
+    def give(self, number):
+        self.baton = number
+        if self.bells[number].locked():
+            self.bells[number].release()
+
+    def comes_next(self, me):
+        """Does the one with the baton sleep, and are we the next?"""
+        if self.on_the_way():
+            return False
+        order = [(self.baton + i) % self.count for i in range(1, self.count)]
+        order = [n for n in order if self.waiting[n]]
+        return not self.waiting[self.baton] and order[0] == me
+
+    def wait(self, me):
+        self.waiting[me] = True
+        while self.baton != me:
+            if self.comes_next(me):
+                time.sleep(A_MOMENT)
+                if self.comes_next(me):
+                    self.baton = me
+                    break
+            self.bells[me].acquire(timeout=OFTEN)
+        self.waiting[me] = False
+
+    def gate(self):
+        me = self.number()
+        if self.baton == me:
+            while self.on_the_way(me):
+                time.sleep(A_MOMENT)
+            return
+        # Pending calls, which the first thread makes, are not to go on here.
+        stackless.switch_trap(1)
+        try:
+            self.wait(me)
+            for _ in range(8):
+                settled()
+        finally:
+            stackless.switch_trap(-1)
+
+    def end(self, me):
+        self.ended[me] = True
+        self.give(0)
 
 
 class Real:
@@ -44,36 +172,61 @@ class Real:
             channel.preference = preference
             channel.schedule_all = schedule_all
             self.channels.append(channel)
-        self.main = stackless.getmain()
-        self.main.name = "main"
-        self.main.set_atomic(False)
-        self.main.set_ignore_nesting(False)
-        self.main.block_trap = False
-        self.slots = [self.main]
-        for i in range(1, len(program["bodies"])):
+        self.slots = [None] * len(program["bodies"])
+        self.begun = set()
+        self.moved = []  # attempts to move a started one: successful?
+        self.over = False
+        self.threads = None
+        self.ident = threading.get_ident()
+        self.become_main(0)
+        if program["threads"] > 1:
+            self.threads = Threads(program["threads"])
+        for i in range(program["threads"], len(program["bodies"])):
             t = stackless.tasklet()
             t.name = f"{i}.0"
-            self.slots.append(t)
+            self.slots[i] = t
         self.named = [1] * len(self.slots)
-        self.begun = {"main"}
         self.generators = {}
         self.contexts = [contextvars.Context() for _ in range(3)]
-        self.main.set_context(contextvars.Context())
         self.on_schedule = None
         self.quiet = 0  # inside a callback
         self.collecting = self.in_collector = False
         self.holding_on = collections.Counter()
 
+    def become_main(self, number):
+        main = self.slots[number] = stackless.getmain()
+        main.name = f"main{number}" if number else "main"
+        main.set_atomic(False)
+        main.set_ignore_nesting(False)
+        main.block_trap = False
+        main.set_context(contextvars.Context())
+        self.begun.add(main.name)
+
+    # Threads.
+
+    def gate(self):
+        """Where another thread may have the baton."""
+        if self.threads and not self.quiet:
+            self.threads.gate()
+
+    def idents(self):
+        return self.threads.idents if self.threads else [self.ident]
+
+    def has_baton(self):
+        return not self.threads or self.threads.baton == self.threads.number()
+
     # The log.
 
     def note(self, what, outcome):
+        if not self.has_baton():
+            return  # on the way to the gate
         name = stackless.current.name
         self.compare([name, what, outcome, self.snapshot()])
 
     def snapshot(self):
         handled = None if self.quiet else sys.exception()
         return [
-            self.ring(),
+            self.rings(),
             [[c.balance, c.closing, self.queue(c)] for c in self.channels],
             [t and self.flags(t) for t in self.slots],
             stackless.switch_trap(0),
@@ -81,17 +234,30 @@ class Real:
             handled and type(handled).__name__,
         ]
 
+    def rings(self):
+        """Ours first; not the others' where somebody may be on the way."""
+        rings = [self.ring(*stackless.get_thread_info()[1:])]
+        if self.threads and not self.quiet:
+            me = self.threads.number()
+            for number, ident in enumerate(self.threads.idents):
+                if self.threads.ended[number]:
+                    rings.append([])
+                elif number != me:
+                    info = stackless.get_thread_info(ident)
+                    rings.append(self.ring(*info[1:]))
+        return rings
+
     @staticmethod
-    def ring():
-        first = t = stackless.current
+    def ring(first, count):
+        t = first
         names = []
         while True:
             names.append(t.name)
             t = t.next
             if t is first:
                 break
-        if len(names) != stackless.runcount:
-            names.append(f"runcount is {stackless.runcount}")
+        if len(names) != count:
+            names.append(f"runcount is {count}")
         return names
 
     @staticmethod
@@ -103,8 +269,8 @@ class Real:
             t = t.next
         return names
 
-    @staticmethod
-    def flags(t):
+    def flags(self, t):
+        threads = self.threads
         return (
             t.alive
             + 2 * t.paused
@@ -113,6 +279,7 @@ class Real:
             + 16 * t.atomic
             + 32 * t.ignore_nesting
             + 64 * t.block_trap
+            + 128 * (threads.number(t.thread_id) if threads else 0)
         )
 
     def unraisable(self, error):
@@ -124,14 +291,34 @@ class Real:
     # Interpretation.
 
     def whole(self):
-        """Main's part."""
+        """The first main's part."""
+        if self.threads:
+            self.threads.start(self.other_thread)
         self.hook()
-        for op in self.program["bodies"][0]:
+        self.part(0)
+        self.finish()
+
+    def part(self, number):
+        for op in self.program["bodies"][number]:
             try:
                 self.step(op)
             except BaseException as error:
                 self.note("main", describe(error))
-        self.finish()
+
+    def other_thread(self, number):
+        """Another main's: its part, then its tasklets' until they have ended."""
+        self.threads.idents[number] = threading.get_ident()
+        self.become_main(number)
+        self.gate()
+        self.part(number)
+        while not self.over:
+            self.last("run", stackless.run)
+            if not self.left:
+                self.kill_all()
+            if self.threads.is_asleep(0):
+                self.last("wake", self.slots[0].kill)
+            self.last("hand", self.do_hand, ["hand", 0])
+        self.threads.end(number)
 
     def finish(self):
         self.on_schedule = None
@@ -144,17 +331,27 @@ class Real:
             self.last("run", stackless.run)
             if stackless.runcount > 1:
                 continue
+            self.visit_threads()
             if turn < 20 and self.serve(turn):
                 continue
             self.left = 0
-            if not self.kill_all():
+            self.kill_all()
+            if not self.others():
                 break
         self.left = 0
+        self.over = True
+        self.visit_threads()
         for g in self.generators:
             try:
                 self.throwable(g).close()
             except (RuntimeError, ValueError):
                 pass
+
+    def visit_threads(self):
+        for number in range(1, self.threads.count if self.threads else 1):
+            if self.threads.is_asleep(number):
+                self.last("wake", self.slots[number].kill)
+            self.last("hand", self.do_hand, ["hand", number])
 
     def serve(self, value):
         """Let one who waits go on; False if there is none."""
@@ -170,31 +367,35 @@ class Real:
         return False
 
     def kill_all(self):
-        found = False
-        while self.others():
-            found = self.last("kill", lambda: self.others().pop().kill())
-        return found
+        """Those of this thread."""
+        ident = threading.get_ident()
+        while self.others(ident):
+            self.last("kill", lambda: self.others(ident).pop().kill())
 
-    def others(self):
+    def others(self, ident=None):
+        idents = self.idents()
         return [
             t
             for t in stackless.all_tasklets()
             if not t.is_main
             and t.name != HELPER
-            and t.thread_id == self.main.thread_id
+            and t.thread_id in (idents if ident is None else [ident])
         ]
 
     def last(self, name, function, *args):
         try:
             result = function(*args)
+            self.gate()
             settled()
         except BaseException as error:
+            self.gate()
             result = describe(error)
         self.note("last " + name, result)
         return True
 
     def body(self, i):
         self.begun.add(stackless.current.name)
+        self.gate()
         self.block(self.program["bodies"][i])
 
     def block(self, ops):
@@ -212,11 +413,14 @@ class Real:
         try:
             result = self.OPERATIONS[op[0]](self, op)
             settled()
+            self.gate()
         except SWALLOWED as error:
             settled()
+            self.gate()
             self.note(op[0], describe(error))
         except BaseException as error:
             settled()
+            self.gate()
             self.note(op[0], describe(error))
             raise
         else:
@@ -268,7 +472,9 @@ class Real:
         return stackless.schedule_remove(None)
 
     def do_run_all(self, op):
-        if op[1]:
+        if op[1] == "block" and not self.threads:
+            return stackless.run(seconds=NEVER, threadblock=True)
+        if op[1] is True:
             return stackless.test_outside()
         return stackless.run()
 
@@ -296,7 +502,10 @@ class Real:
     def do_drop(self, op):
         _, i, cycle = op
         busy = self.collecting or self.in_collector
-        if i == 0 or self.task(i).scheduled or busy:
+        t = self.task(i)
+        kept = t.is_main or t.scheduled or busy
+        del t
+        if kept:
             return "kept"
         self.collecting = True
         try:
@@ -309,11 +518,49 @@ class Real:
             self.collecting = False
 
     def drop_cycle(self, i):
-        cycle = [self.slots[i]]
-        cycle.append(cycle)
+        gone = Gone()
+        gone.cycle = [self.slots[i], gone]
         self.slots[i] = None
-        del cycle
-        gc.collect()
+        reference = weakref.ref(gone)
+        del gone
+        collect(reference)
+
+    # Threads.
+
+    def do_hand(self, op):
+        number = op[1]
+        if number == self.threads.number():
+            return "ours"
+        if self.threads.is_asleep(number):
+            return "asleep"
+        self.threads.give(number)
+        self.gate()
+        if self.threads.ended[number]:
+            wait_for_end_of(self.slots[number])
+        return None
+
+    def do_move(self, op):
+        _, i, number = op
+        t = self.task(i)
+        ident = self.threads.idents[number]
+        floats = t.blocked or t.paused
+        if t.is_main or not floats or t.name not in self.begun:
+            return t.bind_thread(ident)
+        hard = t.nesting_level > 0
+        try:
+            t.bind_thread(ident)
+            moved = True
+        except RuntimeError as error:
+            moved = "C state" not in str(error)
+            raise
+        finally:
+            self.moved.append(moved)
+            if moved == hard:
+                self.note("move", f"hard: {hard}, moved: {moved}")
+
+    def do_atomic(self, op):
+        with stackless.atomic():
+            self.block(op[1])
 
     def do_block_trap(self, op):
         self.task(op[1]).block_trap = op[2]
@@ -340,7 +587,13 @@ class Real:
         return next(self.channels[op[1]], "stop")
 
     def do_sequence(self, op):
-        return self.channels[op[1]].send_sequence(op[2])
+        values = self.gated(op[2]) if self.threads else op[2]
+        return self.channels[op[1]].send_sequence(values)
+
+    def gated(self, values):
+        for value in values:
+            yield value
+            self.gate()
 
     def do_close(self, op):
         self.channels[op[1]].close()
@@ -362,13 +615,13 @@ class Real:
         stackless.set_schedule_callback(self.switching if wanted else None)
 
     def switching(self, previous, following):
-        if previous.thread_id != self.main.thread_id:
+        if previous.thread_id not in self.idents():
             return
         if HELPER in (previous.name, following.name):
             return
         if self.stress:
             self.stress()
-        if self.on_schedule is not None:
+        if self.on_schedule is not None and self.has_baton():
             self.quiet += 1
             try:
                 names = [previous.name, following.name]
@@ -402,6 +655,7 @@ class Real:
         _, name, ops = op
 
         def handler(kind, error, tb):
+            self.gate()
             # Also of one that was killed before its body could say so.
             self.begun.add(stackless.current.name)
             self.note("on_error", describe(error))
@@ -461,8 +715,9 @@ class Real:
             return None
         gone.me = gone
         self.in_collector = True
+        reference = weakref.ref(gone)
         del gone
-        gc.collect()
+        collect(reference)
         self.in_collector = False
 
     def do_tempval(self, op):
@@ -547,6 +802,7 @@ class Shadow(Real):
     def __init__(self):
         self.program = {"bodies": collections.defaultdict(list)}
         self.left = self.quiet = 0
+        self.threads = None
         self.channels = []
         self.slots = []
         self.begun = set()
@@ -580,18 +836,33 @@ class Comparison:
             self.report("\n".join(lines))
 
 
+class Record(list):
+    """A log that is compared when the program has ended."""
+
+    __call__ = list.append
+
+
 def run(program, expected, report, stress=None, between=None):
-    """report(text) is called where tasklets do not what is expected, and does
-    not return."""
-    compare = Comparison(expected, report)
+    """expected(moved) is the log that the model makes; report(text) is called
+    where tasklets do not what is expected, and does not return."""
+    together = program["threads"] > 1
+    compare = Record() if together else Comparison(expected(()), report)
     real = Real(program, compare, stress, between)
     hooked, sys.unraisablehook = sys.unraisablehook, real.unraisable
+    interval = sys.getswitchinterval()
+    if together:
+        sys.setswitchinterval(NEVER)
     real.whole()
+    sys.setswitchinterval(interval)
     sys.unraisablehook = hooked
     stackless.set_schedule_callback(None)
     stackless.set_channel_callback(None)
     stackless.set_error_handler(None)
-    if compare.at != len(expected):
+    if together:
+        log, compare = compare, Comparison(expected(real.moved), report)
+        for entry in log:
+            compare(entry)
+    if compare.at != len(compare.expected):
         compare("the end")
     left = [(t.name, repr(t), t.frame) for t in real.others()]
     if left or stackless.runcount != 1:

@@ -27,4 +27,5 @@ def describe(error):
     text = str(error)
     blocked = re.findall(r"\n  (\S+) waits to (\w+)", text)
     line = re.sub(r"<.*>", "<>", text.split("\n")[0])
+    line = re.sub(r"\(\d+, this is \d+\)", "()", line)
     return [type(error).__name__, line, *map(list, blocked)]

@@ -1,9 +1,11 @@
 """Random programs as data.
 
-A program is a dict that JSON can hold: `bodies`, one list of operations for
-each tasklet (the first is main's); `channels`, (preference, schedule_all);
+A program is a dict that JSON can hold: `threads`, how many there are; `bodies`,
+one list of operations for each tasklet (the first ones are the threads' mains');
+`channels`, (preference, schedule_all);
 `generators`, (operations, operations in `finally`); `steps`, after how many
-operations all that follow do nothing.  An operation is a list: name and
+operations all that follow do nothing; `gentle`, whether free.py is to leave out
+what kills and throws.  An operation is a list: name and
 arguments; some arguments are lists of operations.
 """
 
@@ -21,16 +23,21 @@ class Maker:
 
     def __init__(self, seed):
         self.r = random.Random(seed)
-        self.tasks = self.r.randrange(2, 10)
+        self.threads = self.r.choice([1, 1, 1, 2, 3])
+        self.tasks = self.r.randrange(2, 10) + self.threads - 1
         self.channel_count = self.r.randrange(1, 4)
         self.generator_count = self.r.randrange(1, 3)
 
     def program(self):
         r = self.r
-        spawns = [["spawn", i] for i in range(1, self.tasks)]
-        bodies = [spawns + self.ops(r.randrange(10, 60), 3)]
-        bodies += [self.ops(r.randrange(1, 40), 3) for _ in spawns]
+        spawned = range(self.threads, self.tasks)
+        bodies = []
+        for number in range(self.threads):
+            ops = [["spawn", i] for i in spawned if i % self.threads == number]
+            bodies.append(ops + self.ops(r.randrange(10, 60), 3))
+        bodies += [self.ops(r.randrange(1, 40), 3) for _ in spawned]
         return {
+            "threads": self.threads,
             "bodies": bodies,
             "channels": [
                 [r.choice([-1, 0, 1]), r.random() < 0.2]
@@ -41,6 +48,7 @@ class Maker:
                 for _ in range(self.generator_count)
             ],
             "steps": r.choice([100, 300, 1000]),
+            "gentle": r.random() < 0.5,
         }
 
     def yielding(self):
@@ -55,7 +63,7 @@ class Maker:
         return [self.op(depth) for _ in range(count)]
 
     def op(self, depth):
-        names, weights = (BLOCKS if depth > 0 else SIMPLE)
+        names, weights = KINDS[depth > 0, self.threads > 1]
         name = self.r.choices(names, weights)[0]
         return [name, *getattr(self, "make_" + name)(depth - 1)]
 
@@ -88,6 +96,9 @@ class Maker:
         names = ["insert", "remove", "kill", "throw", "schedule", "send",
                  "receive", "prefer", "flag", "run", "collect", "block_trap",
                  "close", "open", "spawn"]  # fmt: skip
+        if self.threads > 1:
+            # Where a thread was woken for nothing nobody can say when it looks.
+            names.remove("remove")
         ops = []
         for name in self.r.choices(names, k=self.r.randrange(3)):
             op = [name, *getattr(self, "make_" + name)(0)]
@@ -108,13 +119,25 @@ class Maker:
         return []
 
     def make_run_all(self, depth):
-        return [self.r.random() < 0.3]
+        return [self.r.choices([False, True, "block"], [7, 3, 1])[0]]
 
     def make_i(self, depth):
         return [self.i()]
 
     make_make = make_spawn = make_setup = make_bind = make_i
     make_run = make_switch = make_insert = make_remove = make_i
+
+    def thread(self):
+        return self.r.randrange(self.threads)
+
+    def make_hand(self, depth):
+        return [self.thread()]
+
+    def make_move(self, depth):
+        return [self.i(), self.thread()]
+
+    def make_atomic(self, depth):
+        return [self.few(depth)]
 
     def make_throw(self, depth):
         return [self.i(), self.error(), self.flip(), self.flip()]
@@ -221,12 +244,23 @@ WEIGHTS = {
     "set_context": 1, "raise": 0.5, "collect": 0.1, "advance": 4,
     "tempval": 1, "throw_into": 0.5, "close_generator": 0.5,
 }  # fmt: skip
+# In programs of several threads.
+BETWEEN_THREADS = {"hand": 14, "move": 6}
 NESTING = {
     "nest": 14, "frame": 3, "recurse": 2, "try": 8, "trapped": 0.7,
-    "context_run": 1, "enter_context": 1, "destroy": 1,
+    "context_run": 1, "enter_context": 1, "destroy": 1, "atomic": 2,
 }  # fmt: skip
-SIMPLE = list(WEIGHTS), list(WEIGHTS.values())
-BLOCKS = list(WEIGHTS | NESTING), list((WEIGHTS | NESTING).values())
+# (with blocks, of several threads): names and weights.
+KINDS = {
+    (blocks, threads): tuple(zip(*kinds.items(), strict=True))
+    for blocks in (False, True)
+    for threads in (False, True)
+    for kinds in [
+        WEIGHTS
+        | (NESTING if blocks else {})
+        | (BETWEEN_THREADS if threads else {})
+    ]
+}
 
 
 def random_program(seed):

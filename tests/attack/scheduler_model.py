@@ -1,17 +1,22 @@
 """A model of the specification's scheduler and channels, without tasklets.
 
-The ring, the queues and the stack of run() are plain lists.  What a task does
-is a Python generator; it yields when the head of the ring is another one, and
-is resumed when it is the head again.  Functions called plan_...() do what an
+The rings, the queues and the stacks of run() are plain lists.  What a task does
+is a Python generator; it yields None when the head of the ring is another one,
+and is resumed when it is the head again.  Functions called plan_...() do what an
 operation does to the lists, and return whether it switches; then do() waits
 for the outcome.
 
-Limits: one thread; a callback's exceptions and operations that would switch
-in one are refused, as in the engine.
+Of several threads one has the baton and goes on; the others wait for it at a
+gate (their task yields GATE), or sleep (ASLEEP).  A thread that is woken goes on
+to the next gate while the one that woke it waits at its own.
+
+Limits: a callback's exceptions and operations that would switch in one are
+refused, as in the engine.
 """
 
 MAX_KILLS = 10
 MAX_CALLBACKS = 4
+GATE, ASLEEP, ENDED = "at the gate", "asleep", "ended"
 
 
 class Bomb:
@@ -26,9 +31,10 @@ class GivenBomb(Bomb):
 
 
 class Task:
-    def __init__(self, name, slot):
+    def __init__(self, name, slot, thread):
         self.name = name
         self.slot = slot
+        self.thread = thread
         self.life = "unbound"  # unbound, bound, ready, started
         self.place = None  # None (floating), "ring" or a Channel
         self.sending = False
@@ -36,6 +42,7 @@ class Task:
         self.code = None  # the generator
         self.context = None
         self.watchdog = self.doomed = self.finalizing = False
+        self.sleeper = False
         self.block_trap = self.atomic = self.ignore_nesting = False
         self.kills = 0
         self.holders = 0  # operations that have it as an argument
@@ -69,26 +76,59 @@ class Entry:
         self.callbacks = 0
 
 
-class Scheduler:
-    """Lists, and the operations on them; bodies come from a subclass."""
+class Thread:
+    """The scheduler of one thread."""
 
-    def __init__(self):
-        self.main = Task("main", 0)
+    def __init__(self, number):
+        self.number = number
+        name = f"main{number}" if number else "main"
+        self.main = Task(name, number, self)
         self.main.life, self.main.place = "started", "ring"
         self.ring = [self.main]  # the running one first
-        self.everyone = [self.main]  # in order of creation
         self.watchdogs = []
         self.dropped = []
-        self.garbage = []
-        self.switch_trap = self.in_callback = 0
-        self.doomed = self.pending_calls = 0
-        self.in_pending_call = False
+        self.switch_trap = self.in_callback = self.doomed = 0
         self.in_collector = False  # inside a destructor that it runs
-        self.schedule_callback = self.channel_callback = None
+        self.asleep = self.woken = self.ended = False
+        self.sleeper = None  # the next one, if it is made already
 
     @property
     def current(self):
         return self.ring[0]
+
+
+def of_thread(name):
+    """What the thread that goes on has of that name."""
+
+    def get(self):
+        return getattr(self.here, name)
+
+    def put(self, value):
+        setattr(self.here, name, value)
+
+    return property(get, put)
+
+
+class Scheduler:
+    """Lists, and the operations on them; bodies come from a subclass."""
+
+    def __init__(self, threads=1, fault=None):
+        self.fault = fault  # a deliberate mistake, to test the attack with
+        self.threads = [Thread(number) for number in range(threads)]
+        self.here = self.baton = self.threads[0]
+        self.everyone = [thread.main for thread in self.threads]
+        self.garbage = []
+        self.pending_calls = 0  # the first thread makes them
+        self.in_pending_call = False
+        self.schedule_callback = self.channel_callback = None
+
+    main = of_thread("main")
+    ring = of_thread("ring")
+    current = of_thread("current")
+    watchdogs = of_thread("watchdogs")
+    dropped = of_thread("dropped")
+    switch_trap = of_thread("switch_trap")
+    in_callback = of_thread("in_callback")
 
     # What a subclass adds.
 
@@ -109,11 +149,19 @@ class Scheduler:
     # Lists.
 
     def append(self, task):
-        self.ring.append(task)
+        """To the ring of its thread, which wakes up if it slept."""
+        self.put(task, len(task.thread.ring))
+
+    def put(self, task, at):
+        task.thread.ring.insert(at, task)
         task.place = "ring"
+        task.thread.woken = task.thread.asleep
+
+    def put_there(self, task, at_end):
+        self.put(task, len(task.thread.ring) if at_end else 1)
 
     def unlink(self, task):
-        self.ring.remove(task)
+        task.thread.ring.remove(task)
         task.place = None
 
     def head(self, task):
@@ -137,6 +185,8 @@ class Scheduler:
     def leave(self, me, following):
         if following.place is None:
             self.append(following)
+        if following is self.here.sleeper:
+            self.here.sleeper = None
         self.unlink(me)
         self.head(following)
 
@@ -158,7 +208,7 @@ class Scheduler:
         value, me.tempval = me.tempval, None
         if me.doomed:
             me.doomed = False
-            self.doomed -= 1
+            self.here.doomed -= 1
         if me.watchdog:
             self.watchdog_leave(me)
             if not isinstance(value, Bomb):
@@ -186,7 +236,7 @@ class Scheduler:
             raise RuntimeError(
                 "Cannot schedule when switch_trap level is non-zero"
             )
-        if self.in_collector:
+        if self.here.in_collector:
             raise RuntimeError(
                 "cannot switch tasklets in a destructor that the garbage "
                 "collector runs"
@@ -234,7 +284,7 @@ class Scheduler:
                 return False
             try:
                 if following is None:
-                    raise self.deadlock(
+                    following = self.sleeper(
                         "the last runnable tasklet cannot be removed."
                     )
                 if self.prepare(entry, following):
@@ -257,9 +307,12 @@ class Scheduler:
 
     def plan_run(self, me, task, leave=False):
         me.tempval = None
+        if task.thread is not self.here and not leave:
+            return self.run_there(task)
         entry = Entry()
         while True:
             self.check_runnable(task, "switch to" if leave else "run")
+            self.check_own(task, "switch to")
             if task is me:
                 return False
             if self.prepare(entry, task):
@@ -272,6 +325,22 @@ class Scheduler:
             self.head(task)
             return True
 
+    def check_own(self, task, what):
+        if task.thread is not self.here:
+            raise RuntimeError(
+                f"cannot {what} this tasklet: it belongs to a different "
+                "thread ()"
+            )
+
+    def run_there(self, task):
+        """It is the next one that runs in its thread."""
+        self.check_runnable(task, "run")
+        if task is not task.thread.current:
+            if task.place is not None:
+                self.unlink(task)
+            self.put_there(task, at_end=self.fault == "run there")
+        return False
+
     def plan_insert(self, me, task):
         self.check_runnable(task, "run")
         if task.place is None:
@@ -283,7 +352,7 @@ class Scheduler:
             raise RuntimeError("You cannot remove a blocked tasklet.")
         if task.place is None:
             return False
-        if task is me:
+        if task is task.thread.current:
             raise RuntimeError("You cannot remove the current tasklet.")
         self.unlink(task)
         return False
@@ -305,12 +374,29 @@ class Scheduler:
                 if isinstance(error, TaskletExit):
                     return False
                 raise RuntimeError("You cannot throw to a dead tasklet")
+            if task.thread is not self.here:
+                return self.throw_there(task, error, pending)
             if not pending and self.prepare(entry, task):
                 continue
             self.bomb(task, error)
             if not pending:
                 self.head(task)
             return not pending
+
+    def throw_there(self, task, error, pending):
+        if task is task.thread.current:
+            raise RuntimeError(
+                "cannot throw to this tasklet: it is running in a different "
+                "thread"
+            )
+        if not pending and task.place == "ring":
+            self.unlink(task)
+        if task.blocked:
+            self.cancel(task)
+        if task.place is None:
+            self.put_there(task, pending or self.fault == "throw there")
+        task.tempval = Bomb(error)
+        return False
 
     def plan_run_all(self, me):
         me.tempval = None
@@ -359,7 +445,9 @@ class Scheduler:
             raise RuntimeError("this tasklet does not like to be blocked.")
         following = self.successor(me)
         if following is None:
-            raise self.deadlock("the last runnable tasklet cannot be blocked.")
+            following = self.sleeper(
+                "the last runnable tasklet cannot be blocked."
+            )
         if self.prepare(entry, following):
             return None
         self.leave(me, following)
@@ -370,7 +458,10 @@ class Scheduler:
     def meet(self, entry, me, channel, sending):
         peer = channel.queue[0]
         following = me
-        if channel.schedule_all:
+        elsewhere = peer.thread is not self.here
+        if elsewhere:
+            pass  # that comes to it
+        elif channel.schedule_all:
             following = self.ring[1] if len(self.ring) > 1 else peer
         elif channel.preference == (-1 if sending else 1):
             following = peer
@@ -378,11 +469,12 @@ class Scheduler:
             return None
         channel.queue.pop(0)
         peer.tempval, me.tempval = me.tempval, peer.tempval
-        if following is peer and not channel.schedule_all:
-            self.ring.insert(1, peer)
+        if elsewhere:
+            self.put_there(peer, at_end=self.fault != "meet there")
+        elif following is peer and not channel.schedule_all:
+            self.put(peer, 1)
         else:
-            self.ring.append(peer)
-        peer.place = "ring"
+            self.append(peer)
         if following is not me:
             self.head(following)
         return following is not me
@@ -391,7 +483,7 @@ class Scheduler:
         lines = [
             f"\n  {t.name} waits to {'send' if t.sending else 'receive'}"
             for t in self.everyone
-            if t.blocked
+            if t.blocked and t.thread is self.here
         ]
         return RuntimeError(f"Deadlock: {what}" + "".join(lines))
 
@@ -421,22 +513,31 @@ class Scheduler:
         """The error that goes on to another task, or None."""
         if error is None or isinstance(error, TaskletExit):
             return None
-        if not isinstance(error, SystemExit):
+        if isinstance(error, SystemExit):
+            return error if self.here is self.threads[0] else None
+        if not self.current.sleeper:
             error = yield from self.handle_error(error)
             if isinstance(error, TaskletExit):
                 return None
         return error
 
-    def blocked_for_ever(self, w):
-        """The error for w, whom nobody but the ending task could wake."""
-        if len(self.ring) > 1 or not w.blocked:
-            return None
+    def for_ever(self, w):
         verb = (
             "sending without a receiver"
             if w.sending
             else "receiving without a sender"
         )
-        return self.deadlock(f"the main tasklet is {verb} available.")
+        return f"the main tasklet is {verb} available."
+
+    def blocked_for_ever(self, w):
+        """The error for w, whom nobody but the ending task could wake."""
+        if len(self.ring) > 1 or not w.blocked:
+            return None
+        try:
+            self.sleeper(self.for_ever(w))
+        except RuntimeError as error:
+            return error
+        return None
 
     def end(self, me, raised):
         error = yield from self.judge(raised)
@@ -454,7 +555,10 @@ class Scheduler:
         if error is None:  # the callback may have emptied the ring
             error = self.blocked_for_ever(w)
         following = self.ring[1] if len(self.ring) > 1 else me
-        if error is not None or following is me:
+        if error is None and following is me and w.blocked:
+            following, self.here.sleeper = self.here.sleeper, None
+            self.append(following)
+        elif error is not None or following is me:
             if w.blocked:
                 self.cancel(w)
             if w.place is None:
@@ -474,7 +578,7 @@ class Scheduler:
         return (
             task.place is not None
             or task.holders > 0
-            or task in self.watchdogs
+            or task.watchdog
             or task in self.garbage
             or self.referenced(task)
         )
@@ -491,7 +595,9 @@ class Scheduler:
             yield from self.finalize(task)
 
     def may_switch(self):
-        return not (self.in_callback or self.switch_trap or self.in_collector)
+        """Somebody may be killed at once."""
+        in_collector = any(thread.in_collector for thread in self.threads)
+        return not (self.in_callback or self.switch_trap or in_collector)
 
     def finalize(self, task, collecting=False):
         task.finalizing = True
@@ -506,7 +612,8 @@ class Scheduler:
                 self.garbage.append(task)
                 return
             task.kills += 1
-            if collecting or not self.may_switch():
+            there = task.thread is not self.here
+            if there or collecting or not self.may_switch():
                 self.kill_later(task)
                 return
             done = yield from self.kill_now(task)
@@ -543,14 +650,18 @@ class Scheduler:
         self.bomb(task, TaskletExit())
         if not task.doomed:
             task.doomed = True
-            self.doomed += 1
+            task.thread.doomed += 1
         self.pending_calls += 1
 
     def settle(self):
         """Pending calls run, as after each operation of the real one."""
-        while self.pending_calls and not self.in_pending_call:
+        while (
+            self.pending_calls
+            and not self.in_pending_call
+            and self.here is self.threads[0]
+        ):
             self.pending_calls -= 1
-            if self.doomed and self.may_switch():
+            if self.here.doomed and self.may_switch():
                 self.in_pending_call = True
                 try:
                     yield from self.reap()
@@ -560,13 +671,13 @@ class Scheduler:
     def reap(self):
         me = self.current
         at = len(self.ring) - 1
-        while self.doomed and at > 0:
+        while self.here.doomed and at > 0:
             task = self.ring[at]
             if not task.doomed:
                 at -= 1
                 continue
             task.doomed = False
-            self.doomed -= 1
+            self.here.doomed -= 1
             self.ring.append(self.ring.pop(at))
             aside, me.tempval = me.tempval, None
             try:
@@ -581,15 +692,86 @@ class Scheduler:
                 me.tempval = aside
             at = len(self.ring) - 1
 
+    # Threads.
+
+    def may_be_woken(self):
+        return any(
+            not thread.ended and (thread.woken or not thread.asleep)
+            for thread in self.threads
+            if thread is not self.here
+        )
+
+    def sleeper(self, what):
+        """The task that runs while the thread sleeps."""
+        if not self.may_be_woken() or self.fault == "sleep":
+            raise self.deadlock(what)
+        if self.here.sleeper is None:
+            task = self.here.sleeper = Task("sleeper", None, self.here)
+            self.start(task)
+            task.context, task.sleeper = self.current.context, True
+        return self.here.sleeper
+
+    def sleep(self):
+        """What a sleeper does."""
+        here = self.here
+        while True:
+            yield from self.settle()
+            if len(here.ring) > 1:
+                return
+            w = self.watching()
+            if w.place is None:
+                return
+            if not self.may_be_woken():
+                raise self.deadlock(self.for_ever(w))
+            here.asleep, here.woken = True, False
+            yield ASLEEP
+
+    def gate(self):
+        """Other threads may go on here, and one with the baton does."""
+        if len(self.threads) == 1:
+            return
+        if self.here is self.baton:
+            self.let_wake()
+        while self.here is not self.baton:
+            yield GATE
+            if self.here is self.threads[0] and not self.in_pending_call:
+                self.pending_calls = 0  # made under a trap, in vain
+
+    def let_wake(self):
+        """Who was woken goes on to its gate, or sleeps again."""
+        for thread in self.threads:
+            while thread.woken:
+                thread.asleep = thread.woken = False
+                self.go_on(thread)
+
     # All of it.
 
-    def run(self, code):
-        """Run main, and with it all others, until main has ended."""
-        self.main.code = code
+    def go_on(self, thread):
+        """The thread goes on until it waits for something or has ended."""
+        before, self.here = self.here, thread
         while True:
-            me = self.current
+            me = thread.current
             try:
-                me.code.send(None)
+                waits = me.code.send(None)
             except StopIteration:
-                if me is self.main:
-                    return
+                if me is not thread.main:
+                    continue
+                waits, thread.ended = ENDED, True
+            if waits:
+                self.here = before
+                return waits
+
+    def run(self, codes):
+        """Run the mains, and with them all others, until the first one has
+        ended."""
+        for thread, code in zip(self.threads, codes, strict=True):
+            thread.main.code = code
+        while not self.threads[0].ended:
+            thread = self.baton
+            waits = self.go_on(thread)
+            if waits is ASLEEP:
+                self.let_wake()
+                order = self.threads[thread.number:] + self.threads
+                self.baton = next(
+                    t for t in order if not (t.asleep or t.ended)
+                )

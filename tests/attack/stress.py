@@ -398,6 +398,7 @@ WORDS = {
     "signals": Signals,
     "inspect": Inspect,
     "freeze": Freeze,
+    "free": Stress,  # see free.py
 }
 if "libasan" in os.environ.get("LD_PRELOAD", ""):
     del WORDS["slice"]  # it would see variables move
@@ -434,10 +435,23 @@ NAMES = [
         "interrupt+threads", "freeze", "freeze+collect", "freeze+slice",
         "freeze+trace", "freeze+monitor", "between+freeze",
         "between+freeze+mixed", "between+freeze+slice", "interrupt+freeze",
+        "free", "free+hard", "free+slice", "free+few+mixed", "free+collect",
     )
     if name == "none" or all(word in WORDS for word in name.split("+"))
     if sys.version_info[:2] != (3, 12) or name not in SLOW_ON_312
 ]  # fmt: skip
+
+
+# What switches tasklets of its own whenever it likes, or lets threads run.
+NOT_WITH_THREADS = {"signals", "threads"}
+
+
+def suitable(name, program):
+    """As much of it as goes with this program."""
+    if program["threads"] == 1:
+        return name
+    words = [word for word in name.split("+") if word not in NOT_WITH_THREADS]
+    return "+".join(words) if set(words) - {"between"} else "none"
 
 
 class Stresses:

@@ -15,6 +15,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
 import attack
 import by_model
+import free
 import programs
 import shapes
 import shrink
@@ -31,7 +32,7 @@ NAMES = [
     for name in stress.NAMES
     if not SLOW or "interrupt" not in name or name in INTERRUPTED
 ]
-PROGRAMS = int(860 * SHARE / len(NAMES)) + 1
+PROGRAMS = int(640 * SHARE / len(NAMES)) + 1
 
 pytestmark = pytest.mark.noleak
 
@@ -58,6 +59,21 @@ def test_programs(name, capsys):
 
 
 @pytest.mark.timeout(240)
+def test_threads_shrink_too(capsys):
+    """A program of several threads becomes as small as one of a single one."""
+    a = attack.Attack(fault="meet there")
+    seed = 0
+    while a.batch("none", seed, 10):
+        seed += 10
+        assert seed < 200
+    assert "FAILED: stress none, seed" in capsys.readouterr().out
+    assert a.smallest["threads"] > 1
+    left = [op[0] for ops in shrink.lists_of(a.smallest) for op in ops]
+    # One who waits, one thread that comes.
+    assert len(left) <= 6, left
+
+
+@pytest.mark.timeout(240)
 def test_a_fault_is_found_and_shrunk(capsys):
     """The model forgets to set a channel's preference."""
     a = attack.Attack(fault="preference")
@@ -77,6 +93,23 @@ def test_a_fault_is_found_and_shrunk(capsys):
     assert a.run("none", "--program", text)[0] == attack.MISMATCH
     right = attack.Attack()
     assert right.run("none", "--program", text)[0] == 0
+
+
+@pytest.mark.skipif(SLOW, reason="tests the attack, which is plain Python")
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [("none", fault) for fault in by_model.FAULTS]
+    + [("free", fault) for fault in free.FAULTS],
+)
+def test_each_fault_is_found(name, fault):
+    """Whatever the model, or who counts the messages, is wrong about."""
+    a = attack.Attack(fault=fault)
+    seed, status = 0, 0
+    while status == 0 and seed < 400:
+        numbers = ["--first", str(seed), "--count", "20"]
+        status = a.run(name, *numbers)[0]
+        seed += 20
+    assert status == attack.MISMATCH
 
 
 def test_a_crash_is_found(monkeypatch, capsys):
@@ -118,6 +151,7 @@ def test_every_operation_is_made_and_works():
             if not (isinstance(outcome, list) and outcome[0] in errors):
                 worked.add(what)
     names = set(programs.WEIGHTS) | set(programs.NESTING)
+    names |= set(programs.BETWEEN_THREADS)
     assert names - made == set()
     assert names - worked == {"raise"}
 

@@ -63,8 +63,7 @@ can_be_woken(slp_thread *st)
         return NOBODY;
     }
     for (slp_thread *o = s->threads; o != NULL; o = o->next_thread) {
-        if (o != st && o->ts != NULL
-            && (!o->asleep || o->woken || o->timed)) {
+        if (o != st && o->ts != NULL && (!o->asleep || o->woken || o->timed)) {
             return SOMEBODY;
         }
     }

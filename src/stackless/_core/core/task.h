@@ -169,7 +169,7 @@ struct slp_thread {
     long pickle_flags;
     uint64_t switches;
 
-    slp_task *sleeper; /* the next one, or NULL; owned */
+    slp_task *sleeper;         /* the next one, or NULL; owned */
     bool asleep, woken, timed; /* timed: it wakes up by itself */
     int wake_fd;
     int wake_owner; /* process that has opened it; 0: none */
