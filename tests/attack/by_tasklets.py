@@ -139,18 +139,17 @@ class Threads:
 
     def gate(self):
         me = self.number()
-        if self.baton == me:
-            while self.on_the_way(me):
-                time.sleep(A_MOMENT)
-            return
-        # Pending calls, which the first thread makes, are not to go on here.
-        stackless.switch_trap(1)
-        try:
-            self.wait(me)
-            for _ in range(8):
-                settled()
-        finally:
-            stackless.switch_trap(-1)
+        if self.baton != me:
+            # Pending calls, which the first thread makes, are not to go on here.
+            stackless.switch_trap(1)
+            try:
+                self.wait(me)
+                for _ in range(8):
+                    settled()
+            finally:
+                stackless.switch_trap(-1)
+        while self.on_the_way(me):
+            time.sleep(A_MOMENT)
 
     def end(self, me):
         self.ended[me] = True

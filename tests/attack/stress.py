@@ -294,7 +294,8 @@ class Evaluator(Stress):
 
 
 class Interrupt(Stress):
-    """Wherever a tasklet can be interrupted, it is left for a moment."""
+    """Wherever a tasklet can be interrupted, it is left for a moment: not where it
+    is atomic."""
 
     def begin(self):
         self.visitor = stackless.tasklet().bind(self.visit, ())
@@ -307,6 +308,9 @@ class Interrupt(Stress):
 
     def visit(self):
         while True:
+            if stackless.current.next.atomic:
+                print("interrupted in an atomic section", flush=True)
+                os._exit(3)
             stackless.schedule_remove(None)  # back, and holds on to nobody
 
 
@@ -442,8 +446,9 @@ NAMES = [
 ]  # fmt: skip
 
 
-# What switches tasklets of its own whenever it likes, or lets threads run.
-NOT_WITH_THREADS = {"signals", "threads"}
+# What switches tasklets of its own whenever it likes, or lets threads run.  With
+# "interrupt" a thread that wakes up comes to its pending calls now or later.
+NOT_WITH_THREADS = {"signals", "threads", "interrupt"}
 
 
 def suitable(name, program):
