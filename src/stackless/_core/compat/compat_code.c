@@ -732,8 +732,7 @@ slp_point_push(PyThreadState *ts, slp_pystate *s, slp_frame *top,
     if (held != NULL) {
         slp_slot_fill(&f->localsplus[0], held);
     }
-    s->top = (PyObject **)f + FRAME_SPECIALS_SIZE + code->co_nlocalsplus
-             + code->co_stacksize;
+    s->top = (PyObject **)f + slp_code_words(code);
     assert(s->top <= (PyObject **)((char *)chunk + chunk->size));
     s->depth++;
     return f;

@@ -441,6 +441,49 @@ slp_chunks_drop(_PyStackChunk *top, _PyStackChunk *root)
     }
 }
 
+/* ---- the edge of a chunk -------------------------------------------------- */
+
+/* Nothing in it runs, and nobody but its object and `link` knows where it is. */
+static void
+move_frame(slp_frame *f, slp_frame *to, slp_frame **link)
+{
+    int depth = slp_frame_depth(f);
+    memcpy(to, f,
+           offsetof(slp_frame, localsplus) + (size_t)depth * sizeof(slp_slot));
+    slp_frame_set_depth(to, depth);
+    if (to->frame_obj != NULL) {
+        to->frame_obj->f_frame = to;
+    }
+    *link = to;
+    forget_profiled();
+}
+
+void
+slp_stack_close_edge(slp_pystate *s, slp_frame **top, slp_frame **bottom)
+{
+    _PyStackChunk *chunk = s->chunk, *below = chunk->previous;
+    slp_frame **link = top;
+    while ((*link)->owner == FRAME_OWNED_BY_GENERATOR) {
+        link = &(*link)->previous;
+    }
+    slp_frame *f = *link, *to = (slp_frame *)&chunk->data[0];
+    size_t place = (size_t)((PyObject **)f - &below->data[0]);
+    size_t words = (size_t)slp_code_words(slp_frame_code(f));
+    assert(chunk->top == 0);
+    if (place == 0 || place >= below->top
+        || words * sizeof(PyObject *) + sizeof(*chunk) > chunk->size) {
+        s->chunk = below;
+        slp_chunks_drop(chunk, below);
+        return;
+    }
+    if (*bottom == f) {
+        *bottom = to;
+    }
+    move_frame(f, to, link);
+    below->top = place;
+    chunk->top = words;
+}
+
 /* ---- what leaves our own frames ------------------------------------------ */
 
 #if SLP_HIDE_BY_TRACING

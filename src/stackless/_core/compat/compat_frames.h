@@ -10,6 +10,14 @@
 
 /* ---- frames -------------------------------------------------------------- */
 
+/* What a frame of it takes on a data stack. */
+static inline Py_ssize_t
+slp_code_words(PyCodeObject *code)
+{
+    return (Py_ssize_t)FRAME_SPECIALS_SIZE + code->co_nlocalsplus
+           + code->co_stacksize;
+}
+
 /* Is there nothing but Python between top and the dispatcher's frame?  Then
    *bottom is the tasklet's first frame. */
 SLP_INTERNAL bool slp_frames_are_soft(slp_frame *top, slp_frame *dispatcher,
@@ -78,6 +86,11 @@ SLP_INTERNAL void slp_frames_unguard(slp_frame *top, slp_frame *bottom);
 SLP_INTERNAL void slp_frames_drop(slp_frame *top, slp_frame *bottom);
 /* After slp_frames_drop(): give the chunks above root back. */
 SLP_INTERNAL void slp_chunks_drop(_PyStackChunk *top, _PyStackChunk *root);
+/* The last chunk of s, of a softly suspended chain, is empty, and the chain may go
+   on only when it is not, or has gone: else the next pop would be taken for one in
+   that chunk.  The newest frame on the data stack moves there, if it can. */
+SLP_INTERNAL void slp_stack_close_edge(slp_pystate *s, slp_frame **top,
+                                       slp_frame **bottom);
 /* The thread state goes, and nothing returns into its frames any more.
    CPython is not to unmap what they lie on: the first chunk is ours. */
 static inline void

@@ -293,18 +293,11 @@ parse(PyObject *state, frame_state *s)
     return bad_state("a frame");
 }
 
-static Py_ssize_t
-size_of(PyCodeObject *code)
-{
-    return (Py_ssize_t)FRAME_SPECIALS_SIZE + code->co_nlocalsplus
-           + code->co_stacksize;
-}
-
 Py_ssize_t
 slp_frame_state_size(PyObject *state)
 {
     frame_state s;
-    return parse(state, &s) < 0 ? -1 : size_of(code_of(&s));
+    return parse(state, &s) < 0 ? -1 : slp_code_words(code_of(&s));
 }
 
 Py_ssize_t
@@ -313,7 +306,7 @@ slp_frame_room(PyObject *resumer)
     enum {
         A_SMALL_CALL = 32
     };
-    return size_of((PyCodeObject *)PyFunction_GET_CODE(resumer))
+    return slp_code_words((PyCodeObject *)PyFunction_GET_CODE(resumer))
            + A_SMALL_CALL;
 }
 
@@ -351,7 +344,7 @@ slp_frame_build(PyThreadState *ts, slp_frame *f, PyObject *state,
     (void)good;
     slp_frame_init(ts, f, (PyFunctionObject *)Py_NewRef(s.function), below);
     fill(f, &s);
-    return size_of(code_of(&s));
+    return slp_code_words(code_of(&s));
 }
 
 PyObject *

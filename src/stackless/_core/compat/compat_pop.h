@@ -13,7 +13,11 @@
    Where the thread state caches a popped chunk (SLP_HAS_CACHED_CHUNK), the
    allocator is called for the one cached before, so a dummy is put there; what
    is cached then is the head, whose size must stay zero until it is taken out
-   again, or it would be used.  The word that holds it must be a dead one. */
+   again, or it would be used.  The word that holds it must be a dead one.
+
+   A frame that really is the first one of its chunk, at the edge, has the true
+   head there.  The chunk stays with who is left so, empty, until the frame gets
+   a successor, or slp_stack_close_edge() has been called. */
 #ifndef SLP_COMPAT_POP_H
 #define SLP_COMPAT_POP_H
 
@@ -68,13 +72,18 @@ SLP_INTERNAL extern _PyStackChunk slp_cached_dummy;
 /* What the thread caches is neither the dummy nor `head`, the last head. */
 SLP_INTERNAL void slp_cached_chunk_free(PyThreadState *ts);
 
-/* The caller's stack leaves the size word of a head below f alone. */
+/* The stack of the frame below f leaves the size word of a head alone.  That
+   frame is the caller's, or if generators call, whose frames lie elsewhere, of
+   who runs the outermost one. */
 static inline bool
 slp_pop_words_free(slp_frame *f)
 {
-    slp_frame *caller = f->previous;
-    return caller->owner == FRAME_OWNED_BY_THREAD
-           && (void **)(caller->localsplus + slp_frame_depth(caller))
+    slp_frame *below = f->previous;
+    while (SLP_UNLIKELY(below->owner == FRAME_OWNED_BY_GENERATOR)) {
+        below = below->previous;
+    }
+    return below->owner == FRAME_OWNED_BY_THREAD
+           && (void **)(below->localsplus + slp_frame_depth(below))
                   <= (void **)f - 2;
 }
 #else
@@ -86,10 +95,18 @@ slp_pop_words_free(slp_frame *f)
 }
 #endif
 
+/* Is f, which is running, the first one of its chunk? */
+static inline bool
+slp_pop_at_edge(PyThreadState *ts, slp_frame *f)
+{
+    return (PyObject **)f == &ts->datastack_chunk->data[0];
+}
+
 /* Store the running tasklet's words into s, as they will be when f, which is
    running, has been popped; of the data stack only what slp_pystate_pop_into()
-   and slp_point_push() need.  The context stays visible and is owned by s. */
-static inline void
+   and slp_point_push() need.  The context stays visible and is owned by s.
+   True if f was at the edge. */
+static inline bool
 slp_pystate_stash_popped(PyThreadState *ts, slp_frame *f, slp_pystate *s)
 {
     _PyStackChunk *chunk = ts->datastack_chunk;
@@ -98,6 +115,25 @@ slp_pystate_stash_popped(PyThreadState *ts, slp_frame *f, slp_pystate *s)
     s->exc_info = ts->exc_info;
     s->context = ts->context;
     s->depth = SLP_DEPTH_LIMIT(ts) - SLP_DEPTH_LEFT(ts) - 1;
+    if (SLP_LIKELY(chunk->top != 0)) {
+        return false;
+    }
+#ifdef SLP_HAS_CACHED_CHUNK
+    chunk->top = chunk->size; /* which is zero while it is a head */
+#endif
+    return true;
+}
+
+/* s was stashed at the edge; its chunk is no head any more. */
+static inline void
+slp_pystate_leave_edge(slp_pystate *s)
+{
+#ifdef SLP_HAS_CACHED_CHUNK
+    s->chunk->size = s->chunk->top;
+    s->chunk->top = 0;
+#else
+    (void)s;
+#endif
 }
 
 /* Is the limit for recursion above that of s? */
@@ -107,13 +143,11 @@ slp_depth_fits(PyThreadState *ts, const slp_pystate *s)
     return SLP_DEPTH_LIMIT(ts) > s->depth;
 }
 
-/* Can f, which is running, return into another data stack?  Not if its own chunk
-   goes when it is popped. */
+/* Can f, which is running, return into another data stack? */
 static inline bool
 slp_pop_possible(PyThreadState *ts, slp_frame *f)
 {
-    return (PyObject **)f != &ts->datastack_chunk->data[0]
-           && slp_pop_words_free(f);
+    return slp_pop_words_free(f) || slp_pop_at_edge(ts, f);
 }
 
 /* A head that was cached is forgotten: the stack that it lies on is going to
@@ -131,17 +165,16 @@ slp_pop_settle(PyThreadState *ts, void **head)
 #endif
 }
 
-/* Make s, stashed like that, the thread's from when f, which is about to return,
-   is popped; it owns nothing afterwards.  *head is the last head, and then this
-   one. */
+/* Let the pop of f, which is about to return, make `chunk` the thread's.  *head is
+   the last head, and then this one. */
 static inline void
-slp_pystate_pop_into(PyThreadState *ts, slp_frame *f, slp_pystate *s,
-                     void ***head)
+slp_pop_lend(PyThreadState *ts, slp_frame *f, _PyStackChunk *chunk,
+             void ***head)
 {
     void **words = (void **)f - 3;
     slp_lent.place = words;
     slp_lent.word = words[0];
-    words[0] = s->chunk;
+    words[0] = chunk;
 #ifdef SLP_HAS_CACHED_CHUNK
     words[1] = NULL;
     if (SLP_UNLIKELY(ts->datastack_cached_chunk != (_PyStackChunk *)*head
@@ -154,6 +187,23 @@ slp_pystate_pop_into(PyThreadState *ts, slp_frame *f, slp_pystate *s,
     (void)head;
 #endif
     ts->datastack_chunk = (_PyStackChunk *)words;
+}
+
+/* f, which is about to return, is at the edge: its chunk is not to go with it.
+   Who runs next installs a data stack. */
+static inline void
+slp_pop_keep_edge(PyThreadState *ts, slp_frame *f, void ***head)
+{
+    slp_pop_lend(ts, f, ts->datastack_chunk->previous, head);
+}
+
+/* Make s, stashed like that, the thread's from when f, which is about to return,
+   is popped; it owns nothing afterwards. */
+static inline void
+slp_pystate_pop_into(PyThreadState *ts, slp_frame *f, slp_pystate *s,
+                     void ***head)
+{
+    slp_pop_lend(ts, f, s->chunk, head);
     ts->exc_info = s->exc_info;
     SLP_DEPTH_LEFT(ts) = SLP_DEPTH_LIMIT(ts) - s->depth - 1;
     if (ts->context != s->context) {

@@ -149,7 +149,11 @@ check_words(slp_task *t)
     _PyStackChunk *chunk = t->py.chunk;
     CHECK(t, t->py.depth >= 0);
     CHECK(t, chunk != NULL);
-    if (t->popped) {
+    CHECK(t, t->popped || !t->edge);
+    if (t->edge) {
+        CHECK(t, chunk->previous != NULL);
+    }
+    else if (t->popped) {
         CHECK(t,
               (char *)&chunk->data[chunk->top] < (char *)chunk + chunk->size);
         CHECK(t, t->py.extras == NULL && t->py.excess == 0);

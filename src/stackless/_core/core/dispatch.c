@@ -857,9 +857,10 @@ resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     st->job = NULL;
     slp_tracing_off(st->ts);
     if (st->evaluator == NULL && st->quick_sp != 0 && st->dropped == NULL
-        && st->trash_count == 0 && slp_quick_arrives(st, t)
-        && slp_pop_possible(st->ts, gate)
-        && !slp_instrumentation_changed(st->ts, st->state->instrumented)) {
+        && st->trash_count == 0 && slp_pop_words_free(gate)
+        && !slp_pop_at_edge(st->ts, gate)
+        && !slp_instrumentation_changed(st->ts, st->state->instrumented)
+        && (slp_quick_arrives(st, t) || slp_quick_arrives_at_edge(st, t))) {
         return slp_quick_enter(st, gate, t);
     }
     slp_quick_undo(st, t);

@@ -37,7 +37,7 @@ strip(slp_task *t)
     if (t->chunk != NULL) {
         slp_chunk_free(t->chunk);
     }
-    t->popped = 0;
+    t->popped = t->edge = 0;
     if (t->doomed && t->thread != NULL) {
         t->thread->doomed--;
     }
@@ -132,6 +132,9 @@ slp_task_discard(slp_task *t)
     _PyStackChunk *root = t->chunk;
     if (t->popped && t->thread != NULL) {
         slp_pop_settle(t->thread->ts, t->thread->head);
+    }
+    if (t->edge) {
+        slp_pystate_leave_edge(&py);
     }
     t->life = SLP_UNBOUND;
     t->chunk = NULL;

@@ -102,11 +102,34 @@ slp_quick_first(slp_thread *st, slp_frame *f)
     return me->bottom != f;
 }
 
-/* ---- by way of the dispatcher -------------------------------------------- */
+/* ---- at the edge of a chunk, by way of the dispatcher --------------------- */
+
+bool
+slp_quick_arrives_at_edge(slp_thread *st, slp_task *t)
+{
+    if (!t->edge) {
+        return false;
+    }
+    t->edge = 0;
+    if (!slp_quick_arrives(st, t)) {
+        t->edge = 1;
+        return false;
+    }
+    slp_pop_settle(st->ts, st->head);
+    slp_pystate_leave_edge(&t->py);
+    slp_stack_close_edge(&t->py, &t->top, &t->bottom);
+    return true;
+}
 
 PyObject *
-slp_quick_dispatch(slp_thread *st, slp_frame *f, slp_task *next)
+slp_quick_go_slowly(slp_thread *st, slp_frame *f, slp_task *next)
 {
+    if (slp_quick_arrives_at_edge(st, next)) {
+        return slp_quick_enter(st, f, next);
+    }
+    if (st->current->edge) {
+        slp_pop_keep_edge(st->ts, f, &st->head);
+    }
     slp_frame_return_into(f, st->running->dispatcher);
     st->job = next;
     return Py_NewRef(Py_None);
@@ -142,6 +165,10 @@ slp_quick_undo(slp_thread *st, slp_task *t)
 {
     if (t->popped) {
         slp_pop_settle(st->ts, st->head); /* t may be freed unsettled now */
+        if (t->edge) {
+            slp_pystate_leave_edge(&t->py);
+            t->edge = 0;
+        }
         t->top = slp_point_push(st->ts, &t->py, t->top, st->state->resumer,
                                 t->func);
         t->func = NULL;

@@ -120,7 +120,9 @@ static inline void
 slp_quick_leave(slp_thread *st, slp_frame *f)
 {
     slp_task *me = st->current;
-    slp_pystate_stash_popped(st->ts, f, &me->py);
+    if (SLP_UNLIKELY(slp_pystate_stash_popped(st->ts, f, &me->py))) {
+        me->edge = 1;
+    }
     me->top = slp_frame_below(f);
     me->popped = 1;
     slp_frame_return_into(me->bottom, NULL);
@@ -144,10 +146,13 @@ slp_quick_enter(slp_thread *st, slp_frame *f, slp_task *t)
     return v != NULL ? v : Py_NewRef(Py_None);
 }
 
-/* The caller, which has been left, gives way to `next`, whatever that is, by way
-   of the dispatcher. */
-SLP_INTERNAL PyObject *slp_quick_dispatch(slp_thread *st, slp_frame *f,
-                                          slp_task *next);
+/* The same of one that was left at the edge of a chunk, which is tidied up if so. */
+SLP_INTERNAL bool slp_quick_arrives_at_edge(slp_thread *st, slp_task *t);
+
+/* The caller, which has been left, gives way to `next`, whatever that is: by way
+   of the dispatcher, but from an edge. */
+SLP_INTERNAL PyObject *slp_quick_go_slowly(slp_thread *st, slp_frame *f,
+                                           slp_task *next);
 
 /* Leave the caller, of which slp_quick_leaves() was true, for `next`. */
 static inline PyObject *
@@ -156,7 +161,7 @@ slp_quick_go(slp_thread *st, slp_frame *f, slp_task *next)
     slp_quick_leave(st, f);
     st->quick_switches++;
     if (SLP_UNLIKELY(!slp_quick_arrives(st, next))) {
-        return slp_quick_dispatch(st, f, next);
+        return slp_quick_go_slowly(st, f, next);
     }
     return slp_quick_enter(st, f, next);
 }

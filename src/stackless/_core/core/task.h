@@ -64,20 +64,22 @@ typedef struct slp_task {
     /* What going on depends on, read as one: see slp_quick_arrives(). */
     union {
         struct {
-            unsigned char popped : 1; /* left in one go: quick.c */
-            unsigned char
+            unsigned short popped : 1; /* left in one go: quick.c */
+            unsigned short
                 bombed : 1; /* tempval is an exception, to be raised */
-            unsigned char
+            unsigned short
                 watchdog : 1; /* inside run(): on its thread's watchdog
                                            stack */
-            unsigned char guarded : 1; /* see slp_frames_traverse() */
-            unsigned char
+            unsigned short guarded : 1; /* see slp_frames_traverse() */
+            unsigned short
                 doomed : 1; /* killed by the collector, in the ring */
-            unsigned char survived : 1; /* its finalizer: to be called again */
-            unsigned char pinned : 1;   /* main: to stay on its C stack */
-            unsigned char atomic : 1;   /* see atomic.h */
+            unsigned short
+                survived : 1;          /* its finalizer: to be called again */
+            unsigned short pinned : 1; /* main: to stay on its C stack */
+            unsigned short atomic : 1; /* see atomic.h */
+            unsigned short edge : 1;   /* popped at one: compat_pop.h */
         };
-        unsigned char entry;
+        unsigned short entry;
     };
     unsigned is_main : 1;
     unsigned ignore_nesting : 1;
