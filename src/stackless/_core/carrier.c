@@ -428,6 +428,27 @@ slp_pool_fault(const slp_pool *pool)
     return fault;
 }
 
+void
+slp_carrier_fetch(slp_carrier *c, int step)
+{
+    if (c == NULL) {
+        return;
+    }
+    if (step == 0) {
+        __builtin_prefetch(&c->stack);
+        __builtin_prefetch(&c->pool);
+    }
+    else if (step == 1) {
+        slp_cstack_fetch(c->stack, 0);
+        __builtin_prefetch(c->cstate);
+        __builtin_prefetch(c->links);
+    }
+    else {
+        slp_cstack_fetch(c->stack, 1);
+        __builtin_prefetch(slp_cstate_frame(c->cstate));
+    }
+}
+
 /* ---- switching ----------------------------------------------------------- */
 
 /* `to`, or what is below it, is sliced, or `from` is to be.  keep == false:

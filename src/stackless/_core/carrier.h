@@ -62,6 +62,10 @@ typedef struct slp_carrier {
     bool quit;      /* told to leave its dispatcher */
 } slp_carrier;
 
+/* It will be switched to soon: bring its parts into the cache, first itself (step
+   0), then what that refers to, and so on.  Does nothing for NULL. */
+SLP_INTERNAL void slp_carrier_fetch(slp_carrier *c, int step);
+
 /* Called on a fresh carrier; must end with slp_carrier_exit(). */
 typedef void (*slp_carrier_main)(void *arg);
 

@@ -110,6 +110,8 @@ SLP_INTERNAL bool slp_cstack_is_reserved(const slp_cstack *stack);
 
 /* Is it in its memory?  A native stack always is. */
 SLP_INTERNAL bool slp_cstack_is_in(const slp_cstack *stack);
+/* Bring it into the cache (step 0), and then the copy of one that is out. */
+SLP_INTERNAL void slp_cstack_fetch(const slp_cstack *stack, int step);
 
 /* What becomes of a stack that has to leave its memory. */
 typedef enum {

@@ -221,6 +221,19 @@ slp_cstack_move_in(slp_cstack *self)
     region->holder = self;
 }
 
+void
+slp_cstack_fetch(const slp_cstack *self, int step)
+{
+    if (step == 0) {
+        __builtin_prefetch(self);
+    }
+    else if (self->copy != NULL) {
+        for (size_t i = 0; i < 8; i++) {
+            __builtin_prefetch(self->copy + 64 * i);
+        }
+    }
+}
+
 /* ---- Movers ---- */
 
 /* The life of a mover.  It touches nothing but heap memory and the two stacks,
