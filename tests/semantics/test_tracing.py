@@ -1,6 +1,8 @@
 """sys.settrace and sys.setprofile belong to the tasklet that sets them."""
 
+import gc
 import sys
+import weakref
 
 import pytest
 import stackless
@@ -442,3 +444,35 @@ def test_line_events_go_on_after_a_switch():
     spawn(lambda: None)
     stackless.run()
     assert lines == [1, 2, 3, 4]
+
+
+class Tool:
+    def __call__(self, *args):
+        return None
+
+
+def as_it_is(t):
+    pass
+
+
+def bind_anew(t):
+    t.bind(as_it_is, (t,))
+    assert t.trace_function is t.profile_function is None
+
+
+@pytest.mark.parametrize("attribute", ("trace_function", "profile_function"))
+@pytest.mark.parametrize("then", (
+    as_it_is, stackless.tasklet.kill, stackless.tasklet.run, bind_anew))
+def test_goes_with_a_tasklet_that_has_not_run(attribute, then):
+    """Also if it refers to the tasklet."""
+    t = stackless.tasklet(as_it_is)(None)
+    tool = Tool()
+    tool.tasklet = t
+    setattr(t, attribute, tool)
+    gone = weakref.ref(tool)
+    del tool
+    t.remove()
+    then(t)
+    del t
+    gc.collect()
+    assert gone() is None

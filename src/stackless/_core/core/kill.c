@@ -111,7 +111,7 @@ slp_task_discard(slp_task *t)
     slp_frame *top = t->top, *bottom = t->bottom;
     if (t->life == SLP_UNBOUND && t->chunk == NULL && t->func == NULL
         && t->args == NULL && t->tempval == NULL && t->exc.exc_value == NULL
-        && t->py.context == NULL && t->entry == 0) {
+        && t->py.context == NULL && t->py.extras == NULL && t->entry == 0) {
         return 0; /* as good as new */
     }
     if (t->life == SLP_STARTED && t->carrier != NULL) {
@@ -125,7 +125,10 @@ slp_task_discard(slp_task *t)
     t->top = t->bottom = NULL;
     if (t->life != SLP_STARTED || top == NULL) {
         t->life = SLP_UNBOUND;
+        slp_pystate py = t->py;
+        t->py.extras = NULL;
         release(strip(t));
+        slp_extras_drop(slp_ts(), &py);
         return 0;
     }
     slp_pystate py = t->py;
@@ -146,6 +149,26 @@ slp_task_discard(slp_task *t)
     slp_extras_drop(slp_ts(), &py);
     release(b);
     return 0;
+}
+
+void
+slp_task_discard_last(slp_task *t)
+{
+    if (t->life == SLP_STARTED || t->watchdog || t->py.extras != NULL) {
+        slp_task_discard(t);
+        return;
+    }
+    if (t->doomed && t->thread != NULL) {
+        t->thread->doomed--;
+    }
+    if (t->chunk != NULL) {
+        slp_chunk_free(t->chunk);
+    }
+    Py_XDECREF(t->exc.exc_value);
+    Py_XDECREF(t->func);
+    Py_XDECREF(t->args);
+    Py_XDECREF(t->tempval);
+    Py_XDECREF(t->py.context);
 }
 
 /* ---- killed -------------------------------------------------------------- */

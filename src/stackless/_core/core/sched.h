@@ -89,6 +89,8 @@ SLP_INTERNAL void slp_task_finalize(slp_task *t);
 /* Forget frames and everything else without running any of it.  Runs
    destructors.  -1 with RuntimeError if it has C frames. */
 SLP_INTERNAL int slp_task_discard(slp_task *t);
+/* The same of one that nobody refers to, not even the list of all. */
+SLP_INTERNAL void slp_task_discard_last(slp_task *t);
 /* Run what the collector has killed; -1 with an exception that reached the
    caller. */
 SLP_INTERNAL int slp_reap(slp_thread *st);

@@ -263,7 +263,9 @@ slp_task_alloc(slp_state *s, PyTypeObject *type)
     }
     s->spare = t->next;
     s->spare_count--;
-    memset((char *)t + sizeof(PyObject), 0, sizeof(*t) - sizeof(PyObject));
+    /* Not sizeof(*t): of a constant gcc makes a slow instruction. */
+    size_t size = (size_t)type->tp_basicsize - sizeof(PyObject);
+    memset((char *)t + sizeof(PyObject), 0, size);
     Py_INCREF(type);
     slp_gc_reuse((PyObject *)t);
     return t;

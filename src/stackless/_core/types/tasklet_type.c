@@ -67,8 +67,11 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(t->func);
     Py_VISIT(t->args);
     Py_VISIT(t->name);
-    if (t->life != SLP_STARTED || is_current(t)) {
-        Py_VISIT(t->life == SLP_STARTED ? NULL : t->py.context);
+    if (t->life != SLP_STARTED) {
+        Py_VISIT(t->py.context);
+        return slp_extras_traverse(t->py.extras, visit, arg);
+    }
+    if (is_current(t)) {
         return 0;
     }
     Py_VISIT(t->py.context);
@@ -140,7 +143,7 @@ tasklet_dealloc(PyObject *self)
         s->task_count--;
     }
     if (t->carrier == NULL) {
-        slp_task_discard(t);
+        slp_task_discard_last(t);
     }
     /* else: cannot be killed any more (exit); its C stack stays as it is. */
     Py_CLEAR(t->name);
