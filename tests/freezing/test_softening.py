@@ -211,6 +211,10 @@ async def suspending_async():
     yield point() or 1
 
 
+def by_next():
+    return [next(generator) for generator in (suspending(), suspending())]
+
+
 def by_next_with_default():
     generator = suspending()
     return [next(generator, "default") for _ in range(2)]
@@ -227,7 +231,7 @@ PROGRAMS = [
     by_next_with_default, by_next_of_awaitable, by_max, by_partial, by_getattr, by_getattribute, by_reflected_operator,
     by_index, by_truth, by_format, by_call, by_new, by_init, by_sorting,
     by_map, by_methodcaller, by_binding, by_binding_one,
-    by_binding_what_is_called,
+    by_binding_what_is_called, by_next,
 ]  # fmt: skip
 
 

@@ -32,6 +32,7 @@ _INTERNAL = {
     _VALUE: (0, int(_POSITION_IS_CALL), b""),
 }
 _EMPTY, _UNSURE = 1, 3  # marks
+_FURTHEST_RETURN = 0xFFFF  # from a call, in code units
 _NULL = object()
 GENERATOR_FLAGS = (
     inspect.CO_GENERATOR | inspect.CO_COROUTINE | inspect.CO_ASYNC_GENERATOR
@@ -293,6 +294,8 @@ class _Caller:
     def inlined(self, pops, extra=0):
         """The frame as if its instruction had made an inlined call."""
         caches = _caches(self.code, self.offset)
+        if caches + 1 + extra > _FURTHEST_RETURN:
+            self.refuse()
         slots = self.slots[: len(self.slots) - pops]
         if any(type(slot) is _Unsure for slot in slots):
             self.refuse()
@@ -434,11 +437,11 @@ def _bridge_generator(caller, generator):
 def _receiver_of_send(caller, generator):
     """What a CALL of send() or next() runs, or None, and how many slots it takes."""
     function, args, size = caller.call()
-    if type(function) is types.BuiltinMethodType:
-        known = function.__name__ in ("send", "__next__")
-        return function.__self__ if known else None, size
     if function is next:
         known = len(args) == 1  # not with a default
+    elif type(function) is types.BuiltinMethodType:
+        known = function.__name__ in ("send", "__next__")
+        return function.__self__ if known else None, size
     else:
         senders = (*_SENDERS, *awaits.SENDERS)
         known = args and any(function is sender for sender in senders)
