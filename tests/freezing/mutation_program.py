@@ -318,7 +318,7 @@ def suspended(function, argument):
 
 
 def harmless():
-    """Suspended tasklets; a generator's is hard on 3.11."""
+    """Suspended tasklets."""
     channel, other = stackless.channel(), stackless.channel()
     found = [
         suspended(summing, 3),
@@ -328,9 +328,8 @@ def harmless():
         suspended(sending, other),
         suspended(holding, 3),
         suspended(with_class, 3),
+        suspended(iterating, 3),
     ]
-    if sys.version_info >= (3, 12):
-        found.append(suspended(iterating, 3))
     if iterators.TYPES:  # else CPython reads their states by itself
         found.append(suspended(iterating_over_others, 3))
     return found

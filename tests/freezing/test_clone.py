@@ -9,7 +9,6 @@ import stackless
 from freezing_support import sorting, started
 from tasks import in_thread, pause, spawn
 
-VERSION = sys.version_info[:2]
 
 pytestmark = pytest.mark.soft
 
@@ -211,7 +210,6 @@ def pause_in_generator(log):
         log.append(number)
 
 
-@pytest.mark.skipif(VERSION < (3, 12), reason="a loop over one is C code")
 def test_generators_that_are_run_are_its_own():
     log = []
     tasklet = started(pause_in_generator, log)

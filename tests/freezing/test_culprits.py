@@ -12,7 +12,6 @@ import stackless
 from freezing_support import sorting, started
 from tasks import pause, spawn, through_c
 
-VERSION = sys.version_info[:2]
 
 pytestmark = pytest.mark.soft
 
@@ -191,7 +190,6 @@ def over_generator():
         pass
 
 
-@pytest.mark.skipif(VERSION < (3, 12), reason="a loop over one is C code")
 def test_generator_that_is_run():
     error = refused(started(over_generator))
     assert where(error) == (
@@ -333,7 +331,6 @@ def generate_without_lock():
     yield pause()
 
 
-@pytest.mark.skipif(VERSION < (3, 12), reason="a loop over one is C code")
 def test_generator_that_another_tasklet_runs():
     """It can be frozen with that tasklet, and not alone."""
     made = []

@@ -207,10 +207,6 @@ def test_any_state_of_any_generator():
 
 # --- frames that stand for C code ---------------------------------------------
 
-below_c = pytest.mark.skipif(
-    sys.version_info < (3, 12), reason="generators are hard"
-)
-
 
 async def suspending():
     stackless.schedule_remove(None)
@@ -238,7 +234,6 @@ def frozen_inside():
     return task, log
 
 
-@below_c
 def test_its_generator_runs_until_it_has_yielded():
     copy, log = thawed(frozen_inside())
     generator = log[0]
@@ -252,7 +247,6 @@ def test_its_generator_runs_until_it_has_yielded():
     assert log[1:] == [1, "sent"] and not generator.ag_running
 
 
-@below_c
 def test_killed_inside():
     copy, log = thawed(frozen_inside())
     go(copy)

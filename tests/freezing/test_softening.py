@@ -263,7 +263,7 @@ def test_right_or_refused(program):
 
 
 @pytest.mark.parametrize(
-    "program", [by_call, by_init, by_binding, by_binding_one]
+    "program", [by_call, by_init, by_binding, by_binding_one, by_next]
 )
 def test_known_c_code(program):
     log = []

@@ -23,6 +23,8 @@ _SEND = _core._send_function()
 _AWAIT = _core._await_function()
 _VALUE = _core._value_function()
 _GAP = sys.version_info >= (3, 15)  # between a receiver and what it is sent
+# On 3.11 a frame runs a generator by its instruction, which jumps.
+_RETURN_JUMPS = sys.version_info >= (3, 12)
 _RUNNING_MARKS = b"\0\1\0\1"[: 3 + _GAP]
 # Where frames of ours wait, and the marks of what they have there.
 _INTERNAL = {
@@ -413,14 +415,13 @@ def bridge(lower, upper):
 
 
 def _bridge_generator(caller, generator):
-    if sys.version_info < (3, 12):
-        caller.refuse()
     slots = caller.slots
+    jump = caller.instruction.arg if _RETURN_JUMPS else 0
     if caller.op == "FOR_ITER" and slots[-1 - _GAP] is generator:
-        return [caller.inlined(0, caller.instruction.arg)]
+        return [caller.inlined(0, jump)]
     if caller.op == "SEND":
         receiver = slots[-2 - _GAP]
-        lower = caller.inlined(1, caller.instruction.arg)
+        lower = caller.inlined(1, jump)
         if receiver is generator:
             return [lower]
         if awaits.generator_of(receiver) is generator:

@@ -377,9 +377,11 @@ slp_await_return(PyObject *awaitable, PyObject *value)
 int
 slp_await_below(PyThreadState *ts, slp_frame **below)
 {
-    slp_frame *f = slp_frame_python_below(SLP_FRAME(ts)->previous);
+    slp_frame *caller = SLP_FRAME(ts);
+    slp_frame *f = slp_frame_python_below(caller->previous);
     *below = NULL;
-    if (f == NULL || !slp_frame_is_python(f)) {
+    if (f == NULL || !slp_frame_is_python(f) || !slp_frame_is_ours(caller)
+        || !slp_frame_has_depth(f)) {
         return 0;
     }
     PyObject *code = PyCode_GetCode(slp_frame_code(f));
@@ -395,6 +397,41 @@ slp_await_below(PyThreadState *ts, slp_frame **below)
     return 0;
 }
 
+#if SLP_GENERATORS_ARE_CALLED
+
+static void
+await_goes_on(slp_frame *Py_UNUSED(below))
+{
+}
+
+/* What SEND does then: it jumps, and the value takes the receiver's place. */
+static void
+await_ends(slp_frame *below)
+{
+    int depth = slp_frame_depth(below) - 1;
+    PyObject *receiver = slp_slot_steal(&below->localsplus[depth]);
+    slp_frame_set_depth(below, depth);
+    below->prev_instr += _Py_OPARG(*below->prev_instr);
+    Py_DECREF(receiver);
+}
+
+#else
+
+static void
+await_goes_on(slp_frame *below)
+{
+    SLP_SET_RETURN_OFFSET(below,
+                          SLP_POSITION_IS_CALL ? 1 + SLP_SEND_CACHES : 0);
+}
+
+/* The frame returns where the generator would have. */
+static void
+await_ends(slp_frame *Py_UNUSED(below))
+{
+}
+
+#endif
+
 PyObject *
 slp_await_finish(PyObject *awaitable, PyObject *result, slp_frame *below)
 {
@@ -403,11 +440,12 @@ slp_await_finish(PyObject *awaitable, PyObject *result, slp_frame *below)
         return result;
     }
     if (result != NULL) {
-        SLP_SET_RETURN_OFFSET(below,
-                              SLP_POSITION_IS_CALL ? 1 + SLP_SEND_CACHES : 0);
+        await_goes_on(below);
+        return result;
     }
-    else if (_PyGen_FetchStopIterationValue(&result) < 0) {
+    if (_PyGen_FetchStopIterationValue(&result) < 0) {
         return NULL;
     }
+    await_ends(below);
     return result;
 }

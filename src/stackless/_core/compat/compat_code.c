@@ -694,6 +694,9 @@ emit_run(code_buffer *b, bool finish_yielded, slp_send_place *at)
     at->offset = place / 2 + (SLP_POSITION_IS_CALL ? 0 : SLP_SEND_CACHES);
     at->return_offset = jump
                         + (SLP_POSITION_IS_CALL ? 1 + SLP_SEND_CACHES : 0);
+    if (SLP_GENERATORS_ARE_CALLED) {
+        at->return_offset = 0; /* SEND jumps by itself */
+    }
 }
 
 PyObject *

@@ -613,22 +613,52 @@ slp_generator_set_state(PyObject *op, PyObject *state)
     return 0;
 }
 
-slp_frame *
-slp_generator_link(PyObject *op, slp_frame *below, _PyErr_StackItem **exc_info)
+#if SLP_GENERATORS_ARE_CALLED
+
+static bool
+runs(slp_frame *below, PyObject *op)
 {
-    PyGenObject *gen = (PyGenObject *)op;
-    slp_frame *f = FRAME_OF(gen);
+    return slp_frame_can_call(below, op);
+}
+
+static void
+see_no_call(slp_frame *f)
+{
+    f->is_entry = false; /* what it was copied from may have been one */
+}
+
+#else
+
+static bool
+runs(slp_frame *below, PyObject *op)
+{
     int depth = slp_frame_depth(below);
     bool held = false;
     for (int i = depth - 1; i >= 0 && i >= depth - 2; i--) {
         held = held || slp_slot_peek(below->localsplus[i]) == op;
     }
-    if (!held || !slp_is_generator(op) || f->previous != NULL
+    return held;
+}
+
+static void
+see_no_call(slp_frame *Py_UNUSED(f))
+{
+}
+
+#endif
+
+slp_frame *
+slp_generator_link(PyObject *op, slp_frame *below, _PyErr_StackItem **exc_info)
+{
+    PyGenObject *gen = (PyGenObject *)op;
+    slp_frame *f = FRAME_OF(gen);
+    if (!runs(below, op) || !slp_is_generator(op) || f->previous != NULL
         || gen->gi_frame_state != FRAME_EXECUTING || !_PyGC_FINALIZED(op)) {
         PyErr_SetString(PyExc_ValueError, "a generator that nothing runs");
         return NULL;
     }
     slp_gc_unfinalize(op);
+    see_no_call(f);
     f->previous = below;
     gen->gi_exc_state.previous_item = *exc_info;
     *exc_info = &gen->gi_exc_state;

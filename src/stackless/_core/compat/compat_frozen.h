@@ -84,6 +84,24 @@ SLP_INTERNAL PyObject *slp_frame_owner(slp_frame *f);
 SLP_INTERNAL slp_frame *slp_generator_link(PyObject *gen, slp_frame *below,
                                            _PyErr_StackItem **exc_info);
 
+/* On 3.11 a generator's frame must be the first one in a call of the interpreter's
+   function, and chains that were built have no calls in C: see compat_called.c. */
+#if PY_VERSION_HEX < 0x030C0000
+#    define SLP_GENERATORS_ARE_CALLED 1
+/* Is f in the middle of an instruction that runs gen, and can run it once more? */
+SLP_INTERNAL bool slp_frame_can_call(slp_frame *f, PyObject *gen);
+/* A chain with generators in it is going to run, exceptions that it handles begin
+   with exc.  The calls will enter frames of `gate`, a function. */
+SLP_INTERNAL void slp_calls_begin(PyThreadState *ts, slp_frame *top,
+                                  slp_frame *bottom, _PyErr_StackItem *exc,
+                                  PyObject *gate);
+/* The running gate returns into the next part of the chain; what it has to return
+   there, a new reference, or NULL: that is the last one. */
+SLP_INTERNAL PyObject *slp_calls_go_on(PyThreadState *ts);
+#else
+#    define SLP_GENERATORS_ARE_CALLED 0
+#endif
+
 /* What is remembered of a code object, as long as that lives; NULL: not known yet.
    The module asks once for the index; -1 with an exception: there is none left. */
 typedef struct {

@@ -15,6 +15,7 @@
 
 #include "atomic.h"
 #include "bomb.h"
+#include "called.h"
 #include "check.h"
 #include "host.h"
 #include "quick.h"
@@ -440,7 +441,8 @@ switch_softly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
     slp_pystate_pop(&me->py, gate);
     me->top = slp_frame_below(gate);
     slp_frame_return_into(me->bottom, NULL);
-    if (SLP_LIKELY(next->life == SLP_STARTED && next->carrier == NULL)) {
+    if (SLP_LIKELY(next->life == SLP_STARTED && next->carrier == NULL)
+        && !slp_uncalled(next)) {
         slp_quick_undo(st, next);
         slp_frame_return_into(gate, next->top);
         slp_frame_return_into(next->bottom, st->running->dispatcher);
@@ -877,8 +879,13 @@ resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
 {
     slp_frame *gate = SLP_FRAME(st->ts);
     slp_task *t = st->job;
-    st->job = NULL;
     slp_tracing_off(st->ts);
+#if SLP_GENERATORS_ARE_CALLED
+    if (slp_uncalled(t)) {
+        return slp_called_begin(st);
+    }
+#endif
+    st->job = NULL;
     if (st->evaluator == NULL && st->quick_sp != 0 && st->dropped == NULL
         && st->trash_count == 0 && slp_pop_words_free(gate)
         && !slp_pop_at_edge(st->ts, gate)
@@ -893,6 +900,34 @@ resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     st->arriving = true;
     return Py_NewRef(st->state->resume_op);
 }
+
+#if SLP_GENERATORS_ARE_CALLED
+
+static PyObject *
+called_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
+{
+    PyObject *v = slp_called_go_on(st);
+    return v ? v : Py_NewRef(st->state->resume_op);
+}
+
+static int
+make_called_gate(slp_state *s)
+{
+    PyObject *op = raw_op(s, called_gate_op);
+    s->called_gate = op ? slp_gate_new("called", op) : NULL;
+    Py_XDECREF(op);
+    return s->called_gate ? 0 : -1;
+}
+
+#else
+
+static int
+make_called_gate(slp_state *Py_UNUSED(s))
+{
+    return 0;
+}
+
+#endif
 
 /* First function on a fresh C stack.  An exception that ends a tasklet takes
    the dispatcher's frame with it: catching it there would be an event for
@@ -971,8 +1006,8 @@ slp_dispatch_setup(slp_state *s)
     Py_XDECREF(next);
     Py_XDECREF(arg);
     Py_XDECREF(gate);
-    if (s->dispatcher == NULL || s->resume_gate == NULL
-        || s->resumer == NULL) {
+    if (s->dispatcher == NULL || s->resume_gate == NULL || s->resumer == NULL
+        || make_called_gate(s) < 0) {
         return -1;
     }
     s->spread = slp_spread_new();

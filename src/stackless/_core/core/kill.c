@@ -37,7 +37,7 @@ strip(slp_task *t)
     if (t->chunk != NULL) {
         slp_chunk_free(t->chunk);
     }
-    t->popped = t->edge = 0;
+    t->popped = t->edge = t->uncalled = 0;
     if (t->doomed && t->thread != NULL) {
         t->thread->doomed--;
     }

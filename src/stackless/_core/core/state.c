@@ -214,6 +214,7 @@ find_state(PyInterpreterState *interp)
     DO((s)->reraise);                                                         \
     DO((s)->dispatcher);                                                      \
     DO((s)->resume_gate);                                                     \
+    DO((s)->called_gate);                                                     \
     DO((s)->spread);                                                          \
     DO((s)->resumer);                                                         \
     DO((s)->init_function);                                                   \

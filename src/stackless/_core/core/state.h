@@ -29,6 +29,7 @@ struct slp_state {
 
     PyObject *resume_op, *reraise; /* second half of every point */
     PyObject *dispatcher, *resume_gate, *spread, *resumer;
+    PyObject *called_gate; /* 3.11 */
     /* See compat_frozen.h. */
     PyObject *init_function, *send_function, *await_function, *value_function;
     slp_send_place send_place, await_place;

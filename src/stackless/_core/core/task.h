@@ -78,6 +78,9 @@ typedef struct slp_task {
             unsigned short pinned : 1; /* main: to stay on its C stack */
             unsigned short atomic : 1; /* see atomic.h */
             unsigned short edge : 1;   /* popped at one: compat_pop.h */
+            unsigned short
+                uncalled : 1; /* has generators that need calls in C: see
+                                 called.h */
         };
         unsigned short entry;
     };

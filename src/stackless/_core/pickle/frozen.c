@@ -257,6 +257,7 @@ typedef struct {
     slp_frame *top, *bottom;
     _PyErr_StackItem *exc_info;
     int depth;
+    int called; /* generators that need a call in C */
 } tower;
 
 /* Put the next frame on top; false with an exception. */
@@ -269,6 +270,7 @@ build(PyThreadState *ts, tower *w, PyObject *v)
         if (f == NULL) {
             return false;
         }
+        w->called += SLP_GENERATORS_ARE_CALLED;
     }
     else {
         f = (slp_frame *)w->place;
@@ -278,6 +280,23 @@ build(PyThreadState *ts, tower *w, PyObject *v)
     w->top = f;
     w->depth++;
     return true;
+}
+
+/* C stacks are large enough for the calls that the limit allows; false with an
+   exception if there are more. */
+static bool
+has_room(const tower *w)
+{
+    if (w->called == 0) {
+        return true;
+    }
+    int limit = Py_GetRecursionLimit();
+    if (w->called > limit) {
+        PyErr_Format(PyExc_RecursionError,
+                     "the tasklet is inside of more than %d generators",
+                     limit);
+    }
+    return w->called <= limit;
 }
 
 /* The tasklet gets frames; -1 with an exception. */
@@ -299,7 +318,7 @@ build_all(slp_thread *st, slp_task *t, PyObject *frames)
     slp_pystate_fresh(&t->py, chunk, &t->exc);
     tower w = {.place = t->py.top, .exc_info = &t->exc};
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(frames); i++) {
-        if (!build(st->ts, &w, PyTuple_GET_ITEM(frames, i))) {
+        if (!build(st->ts, &w, PyTuple_GET_ITEM(frames, i)) || !has_room(&w)) {
             PyObject *exc = slp_take_exc();
             slp_frames_drop(w.top, w.bottom);
             slp_chunk_free(chunk);
@@ -316,6 +335,7 @@ build_all(slp_thread *st, slp_task *t, PyObject *frames)
     t->top = w.top;
     t->bottom = w.bottom;
     t->popped = 1;
+    t->uncalled = w.called > 0;
     t->measured = 1;
     t->life = SLP_STARTED;
     /* Tools may be on that have not seen this code. */
