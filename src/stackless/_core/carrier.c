@@ -639,6 +639,12 @@ slp_carrier_cache_limit(int limit)
 }
 
 void
+slp_carrier_relax(void)
+{
+    slp_cstack_relax();
+}
+
+void
 slp_carrier_fail_after(long n)
 {
     slp_cstack_fail_after(n);

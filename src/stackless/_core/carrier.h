@@ -135,6 +135,8 @@ SLP_INTERNAL size_t slp_carrier_default_size(void);
 SLP_INTERNAL size_t slp_carrier_used(slp_carrier *c);
 /* Number of mappings kept for reuse; -1 asks.  Returns the old one. */
 SLP_INTERNAL int slp_carrier_cache_limit(int limit);
+/* See slp_cstack_relax(). */
+SLP_INTERNAL void slp_carrier_relax(void);
 /* Make the n-th mapping from now on fail (tests); -1: none. */
 SLP_INTERNAL void slp_carrier_fail_after(long n);
 

@@ -697,6 +697,22 @@ sleep_never(PyObject *Py_UNUSED(module), PyObject *flag)
     return PyBool_FromLong(old);
 }
 
+PyDoc_STRVAR(nap_spin_doc,
+             "nap_spin(nanoseconds)\n--\n\n"
+             "For how long a thread with nothing to run looks before it "
+             "sleeps; returns the old\nvalue.");
+
+static PyObject *
+nap_spin(PyObject *Py_UNUSED(module), PyObject *arg)
+{
+    uint64_t ns = PyLong_AsUnsignedLongLong(arg);
+    if (ns == (uint64_t)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    uint64_t old = __atomic_exchange_n(engine->nap_spin, ns, __ATOMIC_RELAXED);
+    return PyLong_FromUnsignedLongLong(old);
+}
+
 PyDoc_STRVAR(
     visit_doc,
     "visit(tasklet)\n--\n\n"
@@ -798,6 +814,7 @@ static PyMethodDef methods[] = {
     {"count", count, METH_NOARGS, count_doc},
     {"set_evaluator", set_evaluator, METH_O, set_evaluator_doc},
     {"sleep_never", sleep_never, METH_O, sleep_never_doc},
+    {"nap_spin", nap_spin, METH_O, nap_spin_doc},
     {"visit", visit, METH_O, visit_doc},
     {NULL, NULL, 0, NULL},
 };

@@ -197,7 +197,9 @@ static bool
 somebody_waits(gil_state *gil)
 {
 #ifdef __GLIBC__
-    return gil->cond.__data.__wrefs >> 3 != 0; /* see glibc's nptl-cond.h */
+    /* See glibc's nptl-cond.h. */
+    return __atomic_load_n(&gil->cond.__data.__wrefs, __ATOMIC_RELAXED) >> 3
+           != 0;
 #else
     (void)gil;
     return true; /* if not: relieve() */
@@ -495,6 +497,31 @@ bool
 slp_signals_pending(PyThreadState *ts)
 {
     return slp_handles_signals(ts) && are_signals_pending(ts);
+}
+
+/* ---- waiting for the GIL ---------------------------------------------------- */
+
+struct slp_hold *
+slp_gil_of(PyThreadState *ts)
+{
+    return hold_of(ts);
+}
+
+bool
+slp_gil_is_worth_waiting(struct slp_hold *h)
+{
+    gil_state *gil = h ? __atomic_load_n(&h->gil, __ATOMIC_ACQUIRE) : NULL;
+    if (gil == NULL) {
+        return false;
+    }
+    bool held = holder_of(gil) != NULL;
+#ifdef __GLIBC__
+    /* Whoever lets go holds the mutex for a moment yet. */
+    held |= __atomic_load_n(&gil->mutex.__data.__lock, __ATOMIC_RELAXED) != 0;
+    return held && !somebody_waits(gil);
+#else
+    return held;
+#endif
 }
 
 /* ---- functions of CPython's that have to know ------------------------------ */

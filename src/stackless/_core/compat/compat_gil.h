@@ -37,6 +37,11 @@ SLP_INTERNAL void slp_section_close(slp_section *s);
 /* Are signals waiting to be handled, and is this the thread for it? */
 SLP_INTERNAL bool slp_signals_pending(PyThreadState *ts);
 
+/* For who is going to wait for the GIL, which it holds yet; good for ever. */
+SLP_INTERNAL struct slp_hold *slp_gil_of(PyThreadState *ts);
+/* Looked at without it: is it held, and does nobody wait in line? */
+SLP_INTERNAL bool slp_gil_is_worth_waiting(struct slp_hold *h);
+
 /* Once per interpreter; -1 with an exception. */
 SLP_INTERNAL int slp_gil_setup(PyInterpreterState *interp);
 /* All sections have been closed, and none is going to be opened. */

@@ -376,6 +376,7 @@ static slp_test_api api = {
     .fail_c_stacks_after = slp_carrier_fail_after,
     .count = count,
     .sleep_never = &slp_sleep_never,
+    .nap_spin = &slp_nap_spin,
     .visit = visit,
 };
 

@@ -20,6 +20,7 @@ typedef struct {
        stacks in all of the interpreter. */
     void (*count)(long *chunks, long *used, long *mapped);
     bool *sleep_never;         /* see sleep.h */
+    uint64_t *nap_spin;        /* see nap.h */
     int (*visit)(slp_task *t); /* or NULL; see slp_watch_visit(); 0 or -1 */
 } slp_test_api;
 

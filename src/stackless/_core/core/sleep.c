@@ -8,16 +8,10 @@
    there is a tasklet in which signal handlers can run; what they raise goes where
    errors of tasklets go, to main or to who is in run().
 
-   A thread sleeps without the GIL, on a file descriptor, and does not poll.  It
-   is woken by whoever holds the GIL and puts something into its ring, by signals,
-   and whenever a thread ends: it might have been the last one that could wake it. */
+   How a thread waits is in nap.c.  It is woken by whoever holds the GIL and puts
+   something into its ring, by signals, and whenever a thread ends: it might have been
+   the last one that could wake it. */
 #include "sleep.h"
-
-#include <errno.h>
-#include <poll.h>
-#include <signal.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "watchdog.h"
 
@@ -63,7 +57,7 @@ can_be_woken(slp_thread *st)
         return NOBODY;
     }
     for (slp_thread *o = s->threads; o != NULL; o = o->next_thread) {
-        if (o != st && o->ts != NULL && (!o->asleep || o->woken || o->timed)) {
+        if (o != st && o->ts != NULL && (!slp_thread_naps(o) || o->timed)) {
             return SOMEBODY;
         }
     }
@@ -97,77 +91,13 @@ slp_sleepers_look(slp_state *s, uint64_t ended_id)
     }
 }
 
-/* ---- asleep --------------------------------------------------------------- */
-
-void
-slp_thread_wake_up(slp_thread *st)
-{
-    if (!st->woken && st->wake_owner == getpid()) {
-        st->woken = true;
-        eventfd_write(st->wake_fd, 1);
-    }
-}
+/* ---- the sleeper ----------------------------------------------------------- */
 
 void
 slp_sleep_forget(slp_thread *st)
 {
-    if (st->wake_owner != 0) {
-        close(st->wake_fd);
-        st->wake_owner = 0;
-    }
+    slp_nap_forget(st);
     Py_CLEAR(st->sleeper);
-}
-
-/* The child of a fork must not share its parent's.  -1 with OSError. */
-static int
-open_fd(slp_thread *st)
-{
-    if (st->wake_owner == getpid()) {
-        return 0;
-    }
-    if (st->wake_owner != 0) {
-        close(st->wake_fd);
-        st->wake_owner = 0;
-    }
-    st->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (st->wake_fd < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
-    }
-    st->wake_owner = getpid();
-    return 0;
-}
-
-/* Sleep until woken or interrupted, or for `most` ns if that is not 0.  Signals are
-   let in by ppoll() only, so that none comes between the look for it and the
-   sleep.  Nothing of st may be used without the GIL. */
-static void
-sleep_on(slp_thread *st, uint64_t most)
-{
-    PyThreadState *ts = st->ts;
-    struct timespec time = {.tv_sec = (time_t)(most / SLP_SECOND),
-                            .tv_nsec = (long)(most % SLP_SECOND)};
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (!slp_signals_pending(ts)) {
-        struct pollfd p = {.fd = st->wake_fd, .events = POLLIN};
-        st->asleep = true;
-        st->timed = most != 0;
-        Py_BEGIN_ALLOW_THREADS
-        /* Another thread may have got one meanwhile. */
-        if (!slp_signals_pending(ts)) {
-            ppoll(&p, 1, most ? &time : NULL, &before);
-        }
-        Py_END_ALLOW_THREADS
-        st->asleep = false;
-        if (st->woken) {
-            eventfd_t count;
-            st->woken = false;
-            eventfd_read(st->wake_fd, &count);
-        }
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* The body of the sleeper. */
@@ -208,16 +138,15 @@ sleeper_body(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
                                "sender available.",
                          true);
         }
-        if (r != SOMEBODY || open_fd(st) < 0) {
+        if (r != SOMEBODY || slp_nap_prepare(st) < 0) {
             return NULL;
         }
-        sleep_on(st, left);
+        st->timed = left != 0;
+        slp_nap(st, left);
     }
 }
 
 static PyMethodDef sleeper_def = {"sleep", sleeper_body, METH_NOARGS, NULL};
-
-/* ---- the sleeper ----------------------------------------------------------- */
 
 static slp_task *
 new_sleeper(slp_thread *st)
@@ -252,7 +181,7 @@ slp_sleeper(slp_thread *st, const char *what, bool ended, bool *changed)
     if (r == NOBODY) {
         slp_deadlock(st, what, ended);
     }
-    if (r == NOBODY || r == FAILED || open_fd(st) < 0) {
+    if (r == NOBODY || r == FAILED || slp_nap_prepare(st) < 0) {
         return NULL;
     }
     slp_task *t = st->sleeper;
@@ -280,6 +209,7 @@ slp_sleeper_taken(slp_thread *st, slp_task *t)
 int
 slp_sleep_setup(slp_state *s)
 {
+    slp_nap_setup();
     s->sleep = PyCFunction_New(&sleeper_def, NULL);
     return s->sleep == NULL ? -1 : 0;
 }

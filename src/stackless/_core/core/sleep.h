@@ -3,7 +3,7 @@
 #ifndef SLP_SLEEP_H
 #define SLP_SLEEP_H
 
-#include "state.h"
+#include "nap.h"
 
 /* The tasklet that runs while the thread sleeps, ready and in no list; borrowed
    until slp_sleeper_taken().  NULL with RuntimeError (Deadlock: `what`, see
@@ -15,15 +15,6 @@ SLP_INTERNAL slp_task *slp_sleeper(slp_thread *st, const char *what,
 SLP_INTERNAL void slp_sleeper_taken(slp_thread *st, slp_task *t);
 /* Might another thread wake this one?  Others may run before it returns. */
 SLP_INTERNAL bool slp_may_be_woken(slp_thread *st);
-SLP_INTERNAL void slp_thread_wake_up(slp_thread *st);
-/* st, perhaps another thread's, has got something to run. */
-static inline void
-slp_thread_wake(slp_thread *st)
-{
-    if (SLP_UNLIKELY(st->asleep)) {
-        slp_thread_wake_up(st);
-    }
-}
 /* A thread ends: those that sleep look whether anybody is left. */
 SLP_INTERNAL void slp_sleepers_look(slp_state *s, uint64_t ended_id);
 SLP_INTERNAL void slp_sleep_forget(slp_thread *st);

@@ -174,10 +174,16 @@ struct slp_thread {
     long pickle_flags;
     uint64_t switches;
 
-    slp_task *sleeper;         /* the next one, or NULL; owned */
-    bool asleep, woken, timed; /* timed: it wakes up by itself */
+    slp_task *sleeper; /* the next one, or NULL; owned */
+    int nap;           /* atomic: see nap.h */
+    bool timed;        /* it naps, and wakes up by itself */
     int wake_fd;
-    int wake_owner; /* process that has opened it; 0: none */
+    bool wake_open;
+    int wake_process;  /* that has opened it */
+    uint64_t woken_at; /* if it slept */
+    int spin_skip;     /* short waits before it looks again */
+    int spin_vain;     /* how often that was in vain lately */
+    int spin_cpus;     /* processors for it; 0: to be counted */
     slp_thread *next_thread;
 };
 

@@ -166,6 +166,10 @@ SLP_INTERNAL size_t slp_cstack_used(const slp_cstack *stack);
 /* Which code switches: "x86_64-sysv", "aarch64-sysv" or "ucontext". */
 SLP_INTERNAL const char *slp_cstack_backend(void);
 
+/* The calling thread is in a loop that waits for another one to change a word:
+ * gives the other half of a processor's core, and a hypervisor, a hint. */
+SLP_INTERNAL void slp_cstack_relax(void);
+
 /* The process-wide cache of mappings.  To map, touch and unmap a stack costs
  * some 15 microseconds, to take one out of the cache a small part of that. */
 

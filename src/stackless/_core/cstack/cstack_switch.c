@@ -231,3 +231,15 @@ slp_cstack_backend(void)
     return "ucontext";
 #endif
 }
+
+void
+slp_cstack_relax(void)
+{
+#if defined(__x86_64__)
+    __asm__ volatile("pause" ::: "memory");
+#elif defined(__aarch64__)
+    __asm__ volatile("yield" ::: "memory");
+#else
+    __asm__ volatile("" ::: "memory");
+#endif
+}

@@ -2,6 +2,7 @@
 /* preempt(), and what slow_calls.py needs. */
 #include "types.h"
 
+#include "../core/nap.h"
 #include "../core/watchdog.h"
 
 int
@@ -106,7 +107,7 @@ busy_threads(slp_state *s, slp_thread **threads, Py_ssize_t room)
     Py_ssize_t n = 0;
     for (slp_thread *st = s->threads; st != NULL; st = st->next_thread) {
         bool others = st->runcount > 1 || st->watchdog_count > 0;
-        if (others && !st->asleep && st->current != NULL
+        if (others && slp_nap_look(st) == SLP_AWAKE && st->current != NULL
             && (SLP_PENDING_ANYWHERE || st->ident == slp_main_thread_id())) {
             if (n < room) {
                 threads[n] = st;
