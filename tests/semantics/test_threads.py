@@ -561,10 +561,11 @@ def test_threads_that_wait_for_each_other():
 def test_tasklets_end_while_main_waits(call):
     """Main's thread sleeps; it is not told of a deadlock."""
     def other():
+        when_blocked(main)
         time.sleep(0.02)
         channel.send(5)
 
-    log, channel = [], stackless.channel()
+    log, channel, main = [], stackless.channel(), stackless.getmain()
     with running(other):
         spawn(log.append, 1)
         spawn(call, stackless.schedule)
