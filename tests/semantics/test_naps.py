@@ -11,7 +11,7 @@ import pytest
 import stackless
 
 from semantics_support import run_program
-from tasks import THREAD_SANITIZER, in_thread, running
+from tasks import SANITIZED, THREAD_SANITIZER, in_thread, running
 
 coretest = pytest.importorskip("stackless._coretest")
 
@@ -198,7 +198,7 @@ def test_ctrl_c_while_it_looks():
                 over.set()
 
 
-@pytest.mark.skipif(THREAD_SANITIZER, reason="cannot do that")
+@pytest.mark.skipif(SANITIZED or THREAD_SANITIZER, reason="forks")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_fork_while_others_look():
     def play():

@@ -37,9 +37,9 @@ SLP_INTERNAL void slp_section_close(slp_section *s);
 /* Are signals waiting to be handled, and is this the thread for it? */
 SLP_INTERNAL bool slp_signals_pending(PyThreadState *ts);
 
-/* For who is going to wait for the GIL, which it holds yet; good for ever. */
+/* For a thread that lets go of the GIL and will want it back.  Stays valid. */
 SLP_INTERNAL struct slp_hold *slp_gil_of(PyThreadState *ts);
-/* Looked at without it: is it held, and does nobody wait in line? */
+/* Without the GIL: is it held, and does nobody wait in CPython's line for it? */
 SLP_INTERNAL bool slp_gil_is_worth_waiting(struct slp_hold *h);
 
 /* Once per interpreter; -1 with an exception. */

@@ -5,8 +5,8 @@
 
 #include "state.h"
 
-/* Which others see, and change with the GIL, of a thread; the thread itself goes
-   from SPINS to SLEEPS without it. */
+/* What others know of a thread, and change with the GIL.  The thread itself goes from
+   SPINS to SLEEPS without it. */
 typedef enum {
     SLP_AWAKE,
     SLP_SPINS,  /* looks at its word */
