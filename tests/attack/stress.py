@@ -3,6 +3,7 @@
 A stress is named by one or more words, joined by "+".
 """
 
+import contextlib
 import gc
 import inspect
 import io
@@ -294,8 +295,8 @@ class Evaluator(Stress):
 
 
 class Interrupt(Stress):
-    """Wherever a tasklet can be interrupted, it is left for a moment: not where it
-    is atomic."""
+    """Wherever a tasklet can be interrupted, it is left for a moment, and is made
+    soft by and by: not where it is atomic."""
 
     def begin(self):
         self.visitor = stackless.tasklet().bind(self.visit, ())
@@ -311,7 +312,15 @@ class Interrupt(Stress):
             if stackless.current.next.atomic:
                 print("interrupted in an atomic section", flush=True)
                 os._exit(3)
+            if self.r.random() < 0.2:
+                soften(stackless.current.next)
             stackless.schedule_remove(None)  # back, and holds on to nobody
+
+
+def soften(task):
+    """What asks for its state does that, if it can be."""
+    with contextlib.suppress(RuntimeError):
+        stackless._core._tasklet_state(task)
 
 
 class Signals(Stress):

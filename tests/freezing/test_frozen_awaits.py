@@ -271,7 +271,11 @@ def test_a_frame_of_ours_has_what_it_needs(name, change):
     gap = sys.version_info >= (3, 15)
     marks, slots = b"\0\1\0\1"[: 3 + gap], (None,) * (3 + gap)
     digest = codes.digest(function.__code__)
-    for check in softening.check, lambda f: pickling._compare((f,), digest):
+    for check in (
+        softening.check,
+        lambda f: pickling._compare((f,), digest, softening.check),
+        lambda f: softening.check_chain((f,)),
+    ):
         check((function, None, *position, marks, slots))
         with pytest.raises(ValueError, match="cannot go on from there"):
             check((function, None, *position, *change(marks, slots)))

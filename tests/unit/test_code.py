@@ -58,10 +58,12 @@ def has_jit():
 ASK = "FOR_ITER" if (3, 12) <= V < (3, 15) and not has_jit() else "SEND"
 INTERNAL = {
     "dispatcher", "resume", "resumed", "call", "init", "generator", "value",
-    "awaitable",
+    "awaitable", "interrupted",
 }  # fmt: skip
 # Their frames begin with a value on the stack: of a gate, or of what they call.
 BEGUN = {"internal resumed", "internal init", "internal value"}
+if V >= (3, 14):
+    BEGUN.add("internal interrupted")
 QUICK = ("schedule", "schedule_remove", "channel.send", "channel.receive")
 
 

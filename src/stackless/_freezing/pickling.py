@@ -53,6 +53,8 @@ _INTERNAL = {
     _core._await_function(): "await",
     _core._value_function(): "value",
 }
+if softening.INTERRUPTED is not None:
+    _INTERNAL[softening.INTERRUPTED] = "interrupted"
 
 
 class _Nothing:
@@ -166,8 +168,11 @@ def _finished_generator(code):
 def _set_generator(generator, state):
     *state, digest = state
     frame, number, *_ = state
-    if frame is not None:
-        _compare((frame,), digest, number if number != _EXECUTING else None)
+    if frame is not None and number == _EXECUTING:
+        _compare((frame,), digest, softening.check_generator)
+    elif frame is not None:
+        _compare((frame,), digest)
+        softening.check(frame, number)
     _core._set_generator_state(generator, tuple(state))
 
 
@@ -187,22 +192,20 @@ def _await_wrapper(coroutine):
     return awaits.wrapper_of(coroutine)
 
 
-def _compare(frames, digests, resting=None):
-    """Is their code what it was?  And can it go on from there?
+def _compare(frames, digests, check=None):
+    """Is their code what it was?
 
-    resting: the state of the generator that they are of, if nobody runs it.
+    And can it go on from there?  check() is asked where that is not known.
     """
-    places = softening.known_places if resting is None else None
+    places = softening.known_places if check is not None else None
     changed = _core._check_frames(
-        frames, digests, codes.new_digest, places, softening.check
+        frames, digests, codes.new_digest, places, check
     )
     if changed:
         raise ChangedCodeError([
             f"{function.__module__}.{function.__qualname__}"
             for function in changed
         ])
-    if resting is not None:
-        softening.check(*frames, resting)
 
 
 # Thawed tasklets that wait for a channel: their places in its queue.
@@ -222,7 +225,10 @@ def _set_tasklet(tasklet, state, compare=True):
     name, flags, life, more, digests, place, context, attributes = state
     if life == _STARTED:
         if compare:
-            _compare(more[0], digests)
+            unknown = []
+            _compare(more[0], digests, unknown.append)
+            if unknown or {*map(type, more[0])} != _ONLY_FRAMES:
+                softening.check_chain(more[0])
         _core._set_tasklet_state(tasklet, more)
     elif life == _BOUND:
         tasklet.bind(more)

@@ -22,6 +22,7 @@ _INIT = _core._init_function()
 _SEND = _core._send_function()
 _AWAIT = _core._await_function()
 _VALUE = _core._value_function()
+INTERRUPTED = _core._interrupted_function()  # None before CPython 3.14
 _GAP = sys.version_info >= (3, 15)  # between a receiver and what it is sent
 # On 3.11 a frame runs a generator by its instruction, which jumps.
 _RETURN_JUMPS = sys.version_info >= (3, 12)
@@ -33,6 +34,8 @@ _INTERNAL = {
     _AWAIT: (*_core._await_position(), _RUNNING_MARKS),
     _VALUE: (0, int(_POSITION_IS_CALL), b""),
 }
+if INTERRUPTED is not None:
+    _INTERNAL[INTERRUPTED] = 0, int(_POSITION_IS_CALL), b"\1"
 _EMPTY, _UNSURE = 1, 3  # marks
 _FURTHEST_RETURN = 0xFFFF  # from a call, in code units
 _NULL = object()
@@ -220,6 +223,69 @@ def check(frame, resting=None):
         )
     if not good:
         raise ValueError(f"{code.co_qualname} cannot go on from there")
+
+
+# --- frames that were interrupted --------------------------------------------
+
+_CALLS = "CALL", "CALL_KW", "CALL_FUNCTION_EX"
+
+
+def interruption(code, offset, depth):
+    """How a frame goes on that CPython left to look for signals and the like.
+
+    depth: items on its stack.  (offset, return offset), or None if it was left
+    for another reason: an instruction is in progress.
+    """
+    i = _instructions(code).get(offset)
+    if i is None:
+        return None
+    if i.opname in ("RESUME", "JUMP_BACKWARD"):
+        before = _depths(code).get(offset * 2)
+        return (i.start_offset // 2, 0) if depth == before else None
+    if i.opname in _CALLS:
+        length = 1 + _caches(code, offset)
+        after = _depths(code).get((offset + length) * 2)
+        return (offset, length) if depth == after else None
+    return None
+
+
+def _is_interrupted(frame):
+    function, _, offset, return_offset, _, slots = frame
+    if INTERRUPTED is None or function in _INTERNAL:
+        return False
+    code = function.__code__
+    depth = len(slots) - _variables(code)
+    at = offset
+    while (i := _instructions(code).get(at)) and i.opname == "EXTENDED_ARG":
+        at += 1
+    return interruption(code, at, depth) == (offset, return_offset)
+
+
+def check_generator(frame):
+    """check() of a generator that is running: perhaps it was interrupted."""
+    if not _is_interrupted(frame):
+        check(frame)
+
+
+def check_chain(frames):
+    """check() of the frames of a tasklet.
+
+    Those and only those that were interrupted have one of ours above that says
+    so: they do not wait for a value.
+    """
+    interrupted = False
+    for frame in reversed(frames):
+        if type(frame) is not tuple:
+            frame = _core._generator_state(frame)[0]
+            if frame is None:
+                raise ValueError("a generator that has finished")
+        if not interrupted:
+            check(frame)
+        elif not _is_interrupted(frame):
+            raise ValueError("a frame that was not interrupted")
+        interrupted = frame[0] is INTERRUPTED
+    if interrupted:
+        raise ValueError("nothing that was interrupted")
 
 
 # --- the instruction that a frame is at --------------------------------------

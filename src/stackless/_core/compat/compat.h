@@ -66,7 +66,6 @@ typedef struct {
 
 /* The words of the thread state that belong to a C stack. */
 typedef struct slp_cstate slp_cstate;
-
 static inline PyThreadState *
 slp_ts(void)
 {
@@ -196,6 +195,8 @@ SLP_INTERNAL void slp_cstate_save(PyThreadState *ts, slp_cstate *c);
 SLP_INTERNAL void slp_cstate_load(PyThreadState *ts, slp_cstate *c);
 /* Only how far the C stack goes. */
 SLP_INTERNAL void slp_cstate_load_limits(PyThreadState *ts, slp_cstate *c);
+/* Is nothing on it but the interpreter's loop, as far as its words tell? */
+SLP_INTERNAL bool slp_cstate_is_plain(slp_cstate *c);
 /* Newest frame of Python code of a saved C stack. */
 SLP_INTERNAL slp_frame *slp_cstate_frame(slp_cstate *c);
 /* Call the function (no arguments) as the first one of a fresh C stack. */

@@ -16,235 +16,18 @@
 
    None of these functions has a RESUME instruction, which makes them invisible
    to tracers, to sys._getframe() and to tracebacks. */
-#include "compat.h"
-
-#include "opcode.h"
-
-#define HAS_END_SEND (PY_VERSION_HEX >= 0x030C0000)
-#define HAS_PRECALL  (PY_VERSION_HEX < 0x030C0000)
-/* Where the empty "self" slot of a call lies: below the callable or above. */
-#define NULL_FIRST (PY_VERSION_HEX < 0x030D0000)
-/* SEND keeps a slot between the receiver and the value. */
-#define SEND_HAS_GAP (PY_VERSION_HEX >= 0x030F0000)
+#include "compat_emit.h"
 
 #if PY_VERSION_HEX >= 0x030C0000
-#    define CODE_NEW    PyUnstable_Code_NewWithPosOnlyArgs
-#    define CALL_CACHES 3
+#    define CODE_NEW PyUnstable_Code_NewWithPosOnlyArgs
 #else
-#    define CODE_NEW       PyCode_NewWithPosOnlyArgs
-#    define PRECALL_CACHES 1
-#    define CALL_CACHES    4
+#    define CODE_NEW PyCode_NewWithPosOnlyArgs
 #endif
 /* Points leave room for one another's frames: slp_point_push(). */
 #define POINT_STACK   3
 #define SPREAD_CACHES (PY_VERSION_HEX >= 0x030F0000 ? 1 : 0)
 /* "There are keywords"; always so from 3.14. */
 #define SPREAD_ARG (PY_VERSION_HEX >= 0x030E0000 ? 0 : 1)
-
-/* FOR_ITER calls tp_iternext from where SEND does.  On 3.11 SEND makes one C call
-   more, on 3.15 FOR_ITER does; it is SEND there. */
-#define MAY_FOR_ITER                                                          \
-    (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030F0000)
-
-#if PY_VERSION_HEX >= 0x030D0000 && PY_VERSION_HEX < 0x030E0000
-/* Only builds with the JIT have it. */
-#    pragma weak _Py_GetOptimizer
-#endif
-
-/* Can code that runs be compiled, in this process? */
-static bool
-has_jit(void)
-{
-#if PY_VERSION_HEX >= 0x030E0000
-    return slp_ts()->interp->jit;
-#elif PY_VERSION_HEX >= 0x030D0000
-    return _Py_GetOptimizer != NULL;
-#else
-    return false;
-#endif
-}
-
-static bool
-by_for_iter(void)
-{
-    return MAY_FOR_ITER && !has_jit();
-}
-
-/* ---- a buffer of instructions -------------------------------------------- */
-
-typedef struct {
-    unsigned char *bytes;
-    int used, size; /* in bytes */
-    bool failed;
-} code_buffer;
-
-static void
-emit_byte_pair(code_buffer *b, int op, int arg)
-{
-    if (b->used + 2 > b->size) {
-        int size = b->size ? 2 * b->size : 256;
-        unsigned char *bytes = PyMem_Realloc(b->bytes, (size_t)size);
-        if (bytes == NULL) {
-            b->failed = true;
-            return;
-        }
-        b->bytes = bytes;
-        b->size = size;
-    }
-    b->bytes[b->used++] = (unsigned char)op;
-    b->bytes[b->used++] = (unsigned char)arg;
-}
-
-static void
-emit(code_buffer *b, int op, int arg, int caches)
-{
-    if (arg > 0xffff) {
-        emit_byte_pair(b, EXTENDED_ARG, (arg >> 16) & 0xff);
-    }
-    if (arg > 0xff) {
-        emit_byte_pair(b, EXTENDED_ARG, (arg >> 8) & 0xff);
-    }
-    emit_byte_pair(b, op, arg & 0xff);
-    for (int i = 0; i < caches; i++) {
-        emit_byte_pair(b, CACHE, 0);
-    }
-}
-
-/* Send None to what is on the stack. */
-static int
-emit_send(code_buffer *b)
-{
-#if SEND_HAS_GAP
-    emit(b, PUSH_NULL, 0, 0);
-#endif
-    emit(b, LOAD_CONST, 0, 0);
-    int place = b->used;
-    emit(b, SEND, 0, SLP_SEND_CACHES);
-    return place;
-}
-
-/* Ask the op on the stack.  The op and its value are there then; if it gave none
-   there is a jump, to where land() says.  Constant 0 is None. */
-static int
-emit_ask_top(code_buffer *b)
-{
-    if (by_for_iter()) {
-        int place = b->used;
-        emit(b, FOR_ITER, 0, SLP_SEND_CACHES);
-        return place;
-    }
-    return emit_send(b);
-}
-
-/* The same of the op in constant `op`. */
-static int
-emit_ask(code_buffer *b, int op)
-{
-    emit(b, LOAD_CONST, op, 0);
-    return emit_ask_top(b);
-}
-
-/* The op gave a value: leave just that on the stack. */
-static void
-emit_end_ask(code_buffer *b)
-{
-#if HAS_END_SEND
-    emit(b, END_SEND, 0, 0);
-#else
-    emit(b, SWAP, 2, 0);
-    emit(b, POP_TOP, 0, 0);
-#endif
-}
-
-/* The op gave a value: return it. */
-static void
-emit_return(code_buffer *b)
-{
-#ifndef Py_DEBUG
-    bool clean = false; /* the op goes with the frame */
-#else
-    bool clean = true; /* checked */
-#endif
-    if (clean || !by_for_iter()) {
-        emit_end_ask(b);
-    }
-    emit(b, RETURN_VALUE, 0, 0);
-}
-
-/* The jump at `place` leads to here. */
-static void
-aim(code_buffer *b, int place)
-{
-    if (!b->failed) {
-        int from = place + 2 + 2 * SLP_SEND_CACHES;
-        b->bytes[place + 1] = (unsigned char)((b->used - from) / 2);
-    }
-}
-
-/* Likewise; nothing is left on the stack. */
-static void
-land(code_buffer *b, int place)
-{
-    aim(b, place);
-#if MAY_FOR_ITER
-    if (by_for_iter()) {
-        /* The jump goes one further, on 3.13 two. */
-        emit(b, END_FOR, 0, 0);
-        if (PY_VERSION_HEX >= 0x030D0000) {
-            emit(b, POP_TOP, 0, 0);
-        }
-        return;
-    }
-#endif
-#if HAS_END_SEND
-    emit(b, END_SEND, 0, 0);
-#endif
-    emit(b, POP_TOP, 0, 0);
-}
-
-static void
-emit_call_prologue(code_buffer *b)
-{
-    if (NULL_FIRST) {
-        emit(b, PUSH_NULL, 0, 0);
-    }
-}
-
-/* After the callable. */
-static void
-emit_call_self(code_buffer *b)
-{
-    if (!NULL_FIRST) {
-        emit(b, PUSH_NULL, 0, 0);
-    }
-}
-
-static void
-emit_call(code_buffer *b, int nargs)
-{
-#if HAS_PRECALL
-    /* 3.11 makes code adaptive in RESUME, which ours has not. */
-    emit(b, PRECALL_ADAPTIVE, nargs, PRECALL_CACHES);
-    emit(b, CALL_ADAPTIVE, nargs, CALL_CACHES);
-#else
-    emit(b, CALL, nargs, CALL_CACHES);
-#endif
-}
-
-static void
-emit_call_const(code_buffer *b, int index)
-{
-    emit_call_prologue(b);
-    emit(b, LOAD_CONST, index, 0);
-    emit_call_self(b);
-    emit_call(b, 0);
-}
-
-static void
-emit_jump_back(code_buffer *b, int target)
-{
-    emit(b, JUMP_BACKWARD_NO_INTERRUPT, (b->used - target) / 2 + 1, 0);
-}
 
 /* ---- code and function objects ------------------------------------------- */
 
@@ -365,9 +148,10 @@ new_function(const code_spec *spec, code_buffer *b, PyObject *consts)
     return function;
 }
 
-static PyObject *
-new_internal(const char *name, code_buffer *b, PyObject *consts, int locals,
-             int argcount, int stacksize, PyObject *exceptiontable)
+PyObject *
+slp_new_internal(const char *name, code_buffer *b, PyObject *consts,
+                 int locals, int argcount, int stacksize,
+                 PyObject *exceptiontable)
 {
     static const char *const names[] = {"a", "b", "c"};
     PyObject *varnames = PyTuple_New(locals);
@@ -400,9 +184,8 @@ new_internal(const char *name, code_buffer *b, PyObject *consts, int locals,
     return function;
 }
 
-/* One entry over [0, end): on an exception go to `end` with an empty stack. */
-static PyObject *
-exception_table(int end)
+PyObject *
+slp_exception_table(int end)
 {
     unsigned char table[8];
     int n = 0;
@@ -417,10 +200,8 @@ exception_table(int end)
     return PyBytes_FromStringAndSize((char *)table, n);
 }
 
-/* What handles an exception must be seen to be instrumented, where that is
-   asserted. */
-static void
-show_handler(PyObject *function)
+void
+slp_show_handler(PyObject *function)
 {
 #if defined(Py_DEBUG) && PY_VERSION_HEX >= 0x030F0000
     if (function != NULL) {
@@ -446,7 +227,8 @@ slp_gate_new(const char *name, PyObject *op)
     (void)place;
 #endif
     emit(&b, RETURN_VALUE, 0, 0);
-    return new_internal(name, &b, PyTuple_Pack(2, Py_None, op), 0, 0, 3, NULL);
+    return slp_new_internal(name, &b, PyTuple_Pack(2, Py_None, op), 0, 0, 3,
+                            NULL);
 }
 
 static int
@@ -635,92 +417,8 @@ slp_resumer_new(PyObject *reraise)
 {
     code_buffer b = {0};
     emit_outcome(&b);
-    return new_internal("resumed", &b, PyTuple_Pack(2, Py_None, reraise),
-                        1 + SLP_HIDE_BY_TRACING, 0, POINT_STACK, NULL);
-}
-
-PyObject *
-slp_value_function_new(void)
-{
-    code_buffer b = {0};
-    emit(&b, NOP, 0, 0);
-    emit(&b, RETURN_VALUE, 0, 0);
-    return new_internal("value", &b, PyTuple_Pack(1, Py_None), 0, 0, 1, NULL);
-}
-
-/* Return what constant `finish` makes of the first variable and what is on the
-   stack. */
-static void
-emit_finish(code_buffer *b, int finish)
-{
-    emit(b, STORE_FAST, 1, 0);
-    emit_call_prologue(b);
-    emit(b, LOAD_CONST, finish, 0);
-    emit_call_self(b);
-    emit(b, LOAD_FAST, 0, 0);
-    emit(b, LOAD_FAST, 1, 0);
-    emit_call(b, 2);
-    emit(b, RETURN_VALUE, 0, 0);
-}
-
-PyObject *
-slp_init_function_new(PyObject *check)
-{
-    code_buffer b = {0};
-    emit(&b, NOP, 0, 0);
-    emit_finish(&b, 1);
-    return new_internal("init", &b, PyTuple_Pack(2, Py_None, check), 2, 1, 4,
-                        NULL);
-}
-
-/* Sends None to what is on the stack; its value goes to constant 2, if that is
-   there, what it returns to constant 1. */
-static void
-emit_run(code_buffer *b, bool finish_yielded, slp_send_place *at)
-{
-    emit(b, LOAD_CONST, 0, 0);
-    int place = emit_send(b);
-    emit_end_ask(b);
-    if (finish_yielded) {
-        emit_finish(b, 2);
-    }
-    emit(b, RETURN_VALUE, 0, 0);
-    aim(b, place);
-#if HAS_END_SEND
-    emit(b, END_SEND, 0, 0);
-#endif
-    emit_finish(b, 1);
-    int jump = b->failed ? 0 : b->bytes[place + 1]; /* of SEND */
-    at->offset = place / 2 + (SLP_POSITION_IS_CALL ? 0 : SLP_SEND_CACHES);
-    at->return_offset = jump
-                        + (SLP_POSITION_IS_CALL ? 1 + SLP_SEND_CACHES : 0);
-    if (SLP_GENERATORS_ARE_CALLED) {
-        at->return_offset = 0; /* SEND jumps by itself */
-    }
-}
-
-PyObject *
-slp_send_function_new(PyObject *returned, slp_send_place *at)
-{
-    code_buffer b = {0};
-    emit_run(&b, false, at);
-    return new_internal("generator", &b, PyTuple_Pack(2, Py_None, returned), 2,
-                        0, 4, NULL);
-}
-
-PyObject *
-slp_await_function_new(PyObject *yielded, PyObject *returned, PyObject *raised,
-                       slp_send_place *at)
-{
-    code_buffer b = {0};
-    emit_run(&b, true, at);
-    PyObject *table = exception_table(b.used / 2);
-    emit_finish(&b, 3);
-    PyObject *consts = PyTuple_Pack(4, Py_None, returned, yielded, raised);
-    PyObject *function = new_internal("awaitable", &b, consts, 2, 0, 4, table);
-    Py_XDECREF(table);
-    show_handler(function);
-    return function;
+    return slp_new_internal("resumed", &b, PyTuple_Pack(2, Py_None, reraise),
+                            1 + SLP_HIDE_BY_TRACING, 0, POINT_STACK, NULL);
 }
 
 slp_frame *
@@ -749,7 +447,7 @@ catching(code_buffer *b)
     int handler = b->used / 2;
     emit(b, STORE_FAST, 0, 0);
     emit_jump_back(b, 0);
-    return exception_table(handler);
+    return slp_exception_table(handler);
 }
 
 PyObject *
@@ -803,11 +501,11 @@ slp_dispatcher_new(PyObject *next, PyObject *arg)
     emit(&b, LOAD_CONST, 0, 0);
     emit(&b, RETURN_VALUE, 0, 0);
     PyObject *table = catching(&b);
-    PyObject *function = new_internal("dispatcher", &b,
-                                      PyTuple_Pack(3, Py_None, next, arg), 1,
-                                      0, SLP_DISPATCH_ARGS + 5, table);
+    PyObject *function = slp_new_internal("dispatcher", &b,
+                                          PyTuple_Pack(3, Py_None, next, arg),
+                                          1, 0, SLP_DISPATCH_ARGS + 5, table);
     Py_XDECREF(table);
-    show_handler(function);
+    slp_show_handler(function);
     return function;
 }
 
@@ -825,7 +523,8 @@ slp_spread_new(void)
     emit(&b, LOAD_FAST, 2, 0);
     emit(&b, CALL_FUNCTION_EX, SPREAD_ARG, SPREAD_CACHES);
     emit(&b, RETURN_VALUE, 0, 0);
-    return new_internal("call", &b, PyTuple_Pack(1, Py_None), 3, 3, 5, NULL);
+    return slp_new_internal("call", &b, PyTuple_Pack(1, Py_None), 3, 3, 5,
+                            NULL);
 #else
     return Py_NewRef(Py_None); /* see spread_call() */
 #endif
@@ -890,8 +589,8 @@ spread_call(PyObject *func, PyObject *kwargs, PyObject **args,
     }
     emit_call(&b, (int)(n + k));
     emit(&b, RETURN_VALUE, 0, 0);
-    PyObject *call = new_internal("call", &b, consts, 0, 0, (int)(n + k) + 2,
-                                  NULL);
+    PyObject *call = slp_new_internal("call", &b, consts, 0, 0,
+                                      (int)(n + k) + 2, NULL);
     if (call == NULL) {
         Py_DECREF(empty);
         return NULL;

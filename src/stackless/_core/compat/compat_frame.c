@@ -484,6 +484,34 @@ slp_stack_close_edge(slp_pystate *s, slp_frame **top, slp_frame **bottom)
     chunk->top = words;
 }
 
+/* ---- room ---------------------------------------------------------------- */
+
+int
+slp_pystate_room(slp_pystate *s, Py_ssize_t words)
+{
+    enum {
+        SIZE = 16 << 10 /* as CPython's; what is needed is much less */
+    };
+    _PyStackChunk *chunk = s->chunk;
+    if (s->top + words <= (PyObject **)((char *)chunk + chunk->size)) {
+        return 0;
+    }
+    PyObjectArenaAllocator arena;
+    PyObject_GetArenaAllocator(&arena);
+    _PyStackChunk *more = arena.alloc(arena.ctx, SIZE);
+    if (more == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    chunk->top = (size_t)(s->top - &chunk->data[0]);
+    more->previous = chunk;
+    more->size = SIZE;
+    more->top = 0;
+    s->chunk = more;
+    s->top = &more->data[0];
+    return 0;
+}
+
 /* ---- what leaves our own frames ------------------------------------------ */
 
 #if SLP_HIDE_BY_TRACING

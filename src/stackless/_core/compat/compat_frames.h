@@ -84,6 +84,9 @@ SLP_INTERNAL void slp_frames_unguard(slp_frame *top, slp_frame *bottom);
    are still held take over their frame, generators are closed where they
    stand.  Runs destructors. */
 SLP_INTERNAL void slp_frames_drop(slp_frame *top, slp_frame *bottom);
+/* Make room for so many words above the newest frame of a suspended stack: -1 with
+   MemoryError. */
+SLP_INTERNAL int slp_pystate_room(slp_pystate *s, Py_ssize_t words);
 /* After slp_frames_drop(): give the chunks above root back. */
 SLP_INTERNAL void slp_chunks_drop(_PyStackChunk *top, _PyStackChunk *root);
 /* The last chunk of s, of a softly suspended chain, is empty, and the chain may go

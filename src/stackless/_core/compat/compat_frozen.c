@@ -26,6 +26,12 @@ slp_frame_is_ours(slp_frame *f)
     return (slp_frame_code(f)->co_flags & SLP_CODE_IS_OURS) != 0;
 }
 
+bool
+slp_frame_is_of(slp_frame *f, PyObject *function)
+{
+    return slp_frame_function(f) == function;
+}
+
 /* CPython puts a frame without a function below an inlined __init__. */
 static bool
 awaits_init(slp_frame *f)
@@ -346,6 +352,105 @@ slp_frame_build(PyThreadState *ts, slp_frame *f, PyObject *state,
     fill(f, &s);
     return slp_code_words(code_of(&s));
 }
+
+/* ---- interruptions ------------------------------------------------------- */
+
+Py_ssize_t
+slp_interruption_size(PyObject *function)
+{
+    return slp_code_words((PyCodeObject *)PyFunction_GET_CODE(function));
+}
+
+slp_frame *
+slp_interruption_push(PyThreadState *ts, slp_pystate *s, slp_frame *top,
+                      PyObject *function, int offset, int return_offset)
+{
+    slp_frame *f = (slp_frame *)s->top;
+    slp_frame_init(ts, f, (PyFunctionObject *)Py_NewRef(function), top);
+    SLP_SET_RETURN_OFFSET(f, SLP_POSITION_IS_CALL);
+    top->SLP_POSITION_FIELD = _PyCode_CODE(slp_frame_code(top)) + offset;
+    SLP_SET_RETURN_OFFSET(top, return_offset);
+    s->top += slp_interruption_size(function);
+    s->depth++;
+    s->chunk->top = (size_t)(s->top - &s->chunk->data[0]);
+    return f;
+}
+
+#if SLP_INTERRUPTIONS_ARE_SOFT
+
+/* The word below a frame's slots says whose the frame is.  When that is what a
+   return writes it stays so. */
+static slp_slot
+word_below(slp_frame *f)
+{
+    static_assert(offsetof(slp_frame, return_offset) + sizeof(slp_slot)
+                      == offsetof(slp_frame, localsplus),
+                  "what lies below the slots");
+    slp_frame like = *f;
+    uint32_t word;
+    like.return_offset = 0;
+    memcpy(&word, &like.return_offset, sizeof(word));
+    return PyStackRef_TagInt(word >> 2);
+}
+
+/* Where the stack is empty the last variable will do: it lies below. */
+bool
+slp_interruption_end(slp_frame *f)
+{
+    slp_frame *below = f->previous;
+    int depth = slp_frame_depth(below) - 1;
+    slp_slot *from = &below->localsplus[depth], *to = &f->localsplus[0];
+    if (depth < 0) {
+        *to = word_below(below);
+    }
+    else {
+        *to = *from;
+        slp_slot_make_empty(from);
+    }
+    slp_frame_set_depth(below, depth);
+    return SLP_RETURN_OFFSET(below) == 0;
+}
+
+/* CPython looks for the handler of what a call raises one code unit in front of the
+   call, where its arguments come from.  Nothing need be in front of a jump that
+   belongs to the same `try`, or of the beginning of a generator. */
+void
+slp_interruption_raises(slp_frame *f)
+{
+    slp_frame *below = f->previous;
+    int at = slp_frame_offset(below);
+    PyObject *exc = PyErr_GetRaisedException();
+    PyObject *bytes = PyCode_GetCode(slp_frame_code(below));
+    if (bytes != NULL) {
+        const unsigned char *op = (unsigned char *)PyBytes_AS_STRING(bytes);
+        int n = at;
+        while (op[2 * n] == EXTENDED_ARG) {
+            n++;
+        }
+        if (op[2 * n] == JUMP_BACKWARD
+            || (op[2 * n] == RESUME && op[2 * n + 1] == 0 && n > 0
+                && op[2 * n - 2] == POP_TOP)) {
+            below->instr_ptr += n + 1 - at;
+        }
+        Py_DECREF(bytes);
+    }
+    PyErr_SetRaisedException(exc); /* instead of one there may be */
+}
+
+#else
+
+void
+slp_interruption_raises(slp_frame *Py_UNUSED(f))
+{
+}
+
+bool
+slp_interruption_end(slp_frame *Py_UNUSED(f))
+{
+    return false;
+}
+
+#endif
 
 PyObject *
 slp_frame_object_new(PyObject *code, PyObject *globals)

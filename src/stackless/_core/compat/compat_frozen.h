@@ -12,6 +12,7 @@
 
 /* Is f a frame of our own functions?  They are no part of a frozen program. */
 SLP_INTERNAL bool slp_frame_is_ours(slp_frame *f);
+SLP_INTERNAL bool slp_frame_is_of(slp_frame *f, PyObject *function);
 /* How many slots of a frame are in use.  The last ones are `unsure` if an
    instruction is in the middle of them: it may have released what they hold. */
 typedef struct {
@@ -43,6 +44,25 @@ SLP_INTERNAL PyObject *slp_init_function_new(PyObject *check);
    that one: at its first instruction. */
 SLP_INTERNAL PyObject *slp_value_function_new(void);
 SLP_INTERNAL PyObject *slp_value_state(PyObject *function);
+/* From 3.14 on a frame that was left between two instructions, where CPython looks
+   for signals and the like, is complete.  To go on softly it gets a frame of this
+   function above, which takes the value on top of its stack, so that it can
+   return that: `op` is to call slp_interruption_end(). */
+#define SLP_INTERRUPTIONS_ARE_SOFT (PY_VERSION_HEX >= 0x030E0000)
+/* None where they are not. */
+SLP_INTERNAL PyObject *slp_interrupted_function_new(PyObject *op);
+/* Put one above `top`, the newest frame of the stack of s, where there is room for
+   it; `top` goes on so many code units behind the one at the offset.  Returns it. */
+SLP_INTERNAL slp_frame *slp_interruption_push(PyThreadState *ts,
+                                              slp_pystate *s, slp_frame *top,
+                                              PyObject *function, int offset,
+                                              int return_offset);
+/* How many words that takes. */
+SLP_INTERNAL Py_ssize_t slp_interruption_size(PyObject *function);
+/* Is CPython going to look again, at the same place? */
+SLP_INTERNAL bool slp_interruption_end(slp_frame *f);
+/* An exception is going to leave it. */
+SLP_INTERNAL void slp_interruption_raises(slp_frame *f);
 #define SLP_SEND_CACHES (PY_VERSION_HEX >= 0x030C0000 ? 1 : 0)
 /* Where a frame stands that has sent something. */
 typedef struct {

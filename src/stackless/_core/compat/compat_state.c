@@ -622,6 +622,17 @@ slp_cstate_load(PyThreadState *ts, slp_cstate *c)
     TRASH_LATER(ts) = c->trash_later;
 }
 
+bool
+slp_cstate_is_plain(slp_cstate *c)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    if (c->critical_section != 0) {
+        return false;
+    }
+#endif
+    return c->tracing == 0 && c->trash_later == NULL;
+}
+
 slp_frame *
 slp_cstate_frame(slp_cstate *c)
 {

@@ -267,34 +267,6 @@ call_hook(slp_thread *st, slp_task *from, slp_task *to)
     }
 }
 
-static void carrier_main(void *arg);
-
-slp_carrier *
-slp_carrier_idle(slp_thread *st)
-{
-    slp_carrier *c = st->idle;
-    if (c != NULL) {
-        st->idle = c->next;
-        st->idle_count--;
-        c->next = NULL;
-        return c;
-    }
-    c = slp_carrier_new(st->ts, st->running, &st->pool,
-                        st->state->carrier_size, carrier_main, st);
-    if (c != NULL) {
-        st->state->carrier_count++;
-    }
-    return c;
-}
-
-void
-slp_carrier_put_idle(slp_thread *st, slp_carrier *c)
-{
-    c->next = st->idle;
-    st->idle = c;
-    st->idle_count++;
-}
-
 /* A callback that changes who is next each time is not asked for ever. */
 #define MAX_CALLBACKS 4
 
@@ -393,17 +365,6 @@ slp_switch_prepare(slp_thread *st, slp_entry *e, slp_task *next)
         return -1;
     }
     return 0;
-}
-
-void
-slp_carriers_free_finished(slp_thread *st)
-{
-    slp_carrier *c;
-    while ((c = st->finished) != NULL) {
-        st->finished = c->next;
-        slp_carrier_free(c);
-        st->state->carrier_count--;
-    }
 }
 
 static void
@@ -657,6 +618,11 @@ resume_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     if (SLP_LIKELY(v != NULL)) {
         return v;
     }
+    slp_frame *caller = slp_frame_below(SLP_FRAME(st->ts));
+    if (caller != NULL
+        && slp_frame_is_of(caller, st->state->interrupted_function)) {
+        slp_interruption_raises(caller);
+    }
     if (PyErr_ExceptionMatches(PyExc_StopIteration)) {
         Py_XSETREF(st->stop, slp_take_exc());
         return NULL; /* without an exception: SEND jumps to reraise() */
@@ -873,6 +839,16 @@ argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     return NULL;
 }
 
+/* Of the frame above one that was interrupted. */
+static PyObject *
+interruption_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
+{
+    if (slp_interruption_end(SLP_FRAME(st->ts))) {
+        slp_watch_repeats(st);
+    }
+    Py_RETURN_NONE;
+}
+
 /* From the dispatcher into a softly suspended tasklet. */
 static PyObject *
 resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
@@ -929,61 +905,6 @@ make_called_gate(slp_state *Py_UNUSED(s))
 
 #endif
 
-/* First function on a fresh C stack.  An exception that ends a tasklet takes
-   the dispatcher's frame with it: catching it there would be an event for
-   tools. */
-static void
-carrier_main(void *arg)
-{
-    slp_thread *st = arg;
-    slp_carrier *c = st->running;
-    PyObject *r;
-    do {
-        slp_pystate fresh = c->py;
-        fresh.context = st->ts->context;
-        slp_pystate_install(st->ts, &fresh);
-        c->dispatcher = NULL;
-        r = slp_carrier_dispatch(st->ts, c, st->state->dispatcher);
-        if (r == NULL) {
-            /* On 3.11 an exception may be made only when it is taken. */
-            fresh = c->py;
-            fresh.context = st->ts->context;
-            slp_pystate_install(st->ts, &fresh);
-            st->failure = slp_take_exc();
-        }
-    } while (r == NULL);
-    Py_DECREF(r); /* None */
-    c->next = st->finished;
-    st->finished = c;
-    slp_carrier *to = st->current->carrier;
-    st->running = to;
-    slp_carrier_leave(st->ts, c, to);
-    Py_UNREACHABLE();
-}
-
-void
-slp_carriers_trim(slp_thread *st, int keep)
-{
-    slp_task *me = st->current;
-    if (me->carrier != NULL || st->job != NULL) {
-        return;
-    }
-    slp_carrier *c;
-    while (st->idle_count > keep && (c = slp_carrier_idle(st)) != NULL) {
-        if (!c->started) {
-            slp_carrier_free(c);
-            st->state->carrier_count--;
-            continue;
-        }
-        c->quit = true;
-        slp_pystate_stash(st->ts, &me->py);
-        me->carrier = st->running;
-        go_to_carrier(st, c, false);
-        me->carrier = NULL;
-        slp_pystate_install(st->ts, &me->py);
-    }
-}
-
 /* ---- setup --------------------------------------------------------------- */
 
 int
@@ -996,18 +917,21 @@ slp_dispatch_setup(slp_state *s)
     PyObject *next = raw_op(s, dispatch_op);
     PyObject *arg = raw_op(s, argument_op);
     PyObject *gate = raw_op(s, resume_gate_op);
+    PyObject *end = raw_op(s, interruption_op);
     s->resume_op = raw_op(s, resume_op);
     s->reraise = PyCFunction_New(&reraise_def, NULL);
-    if (next && arg && gate && s->resume_op && s->reraise) {
+    if (next && arg && gate && end && s->resume_op && s->reraise) {
         s->dispatcher = slp_dispatcher_new(next, arg);
         s->resume_gate = slp_gate_new("resume", gate);
         s->resumer = slp_resumer_new(s->reraise);
+        s->interrupted_function = slp_interrupted_function_new(end);
     }
     Py_XDECREF(next);
     Py_XDECREF(arg);
     Py_XDECREF(gate);
+    Py_XDECREF(end);
     if (s->dispatcher == NULL || s->resume_gate == NULL || s->resumer == NULL
-        || make_called_gate(s) < 0) {
+        || s->interrupted_function == NULL || make_called_gate(s) < 0) {
         return -1;
     }
     s->spread = slp_spread_new();

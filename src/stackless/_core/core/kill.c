@@ -13,6 +13,7 @@
 #include "dispatch.h"
 #include "host.h"
 #include "sleep.h"
+#include "soften.h"
 #include "watchdog.h"
 
 /* A tasklet that survives being killed is killed again each time it becomes
@@ -446,6 +447,12 @@ kill_started(slp_thread *st, bool hard)
                 /* What is behind it is not to run when it has ended. */
                 slp_ring_remove(st, t);
                 slp_ring_before(st, st->current, t);
+            }
+            if (hard && slp_soften(t) < 0) {
+                PyErr_WriteUnraisable((PyObject *)t);
+            }
+            if (hard && t->carrier == NULL) {
+                continue;
             }
             if (t->life == SLP_STARTED && kill_now(st, t) <= 0) {
                 PyErr_WriteUnraisable((PyObject *)t);

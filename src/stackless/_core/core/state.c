@@ -221,6 +221,7 @@ find_state(PyInterpreterState *interp)
     DO((s)->send_function);                                                   \
     DO((s)->await_function);                                                  \
     DO((s)->value_function);                                                  \
+    DO((s)->interrupted_function);                                            \
     DO((s)->sleep);                                                           \
     DO((s)->points);                                                          \
     DO((s)->channel_callback);                                                \

@@ -32,6 +32,7 @@ struct slp_state {
     PyObject *called_gate; /* 3.11 */
     /* See compat_frozen.h. */
     PyObject *init_function, *send_function, *await_function, *value_function;
+    PyObject *interrupted_function;
     slp_send_place send_place, await_place;
     Py_ssize_t facts_index;
     PyObject *points; /* list: they may not go while they are called */

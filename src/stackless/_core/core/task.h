@@ -87,8 +87,11 @@ typedef struct slp_task {
     unsigned is_main : 1;
     unsigned ignore_nesting : 1;
     unsigned block_trap : 1;
-    unsigned sending : 1;  /* blocked as a sender */
-    unsigned gated : 1;    /* hard: left through a point */
+    unsigned sending : 1; /* blocked as a sender */
+    unsigned gated : 1;   /* hard: left through a point */
+    unsigned
+        interrupted : 1;   /* hard: left by look(), and nothing on its way to
+                                 it: see soften.c */
     unsigned measured : 1; /* see room.h */
     unsigned sleeper : 1;  /* see sleep.c */
 } slp_task;

@@ -158,10 +158,10 @@ static bool
 can_leave(slp_thread *st, bool nested)
 {
     slp_task *me = st->current;
-    slp_frame *f = SLP_FRAME(st->ts);
+    slp_frame *f = slp_frame_python_below(SLP_FRAME(st->ts));
     if (me->atomic || me->sleeper || st->in_callback || st->switch_trap != 0
         || st->arriving || st->job != NULL || slp_collecting(st) || f == NULL
-        || f == st->running->dispatcher) {
+        || slp_frame_is_sentinel(f) || slp_frame_is_ours(f)) {
         return false;
     }
     return nested || me->ignore_nesting
@@ -234,7 +234,9 @@ leave(slp_thread *st, slp_task *const *to)
     }
     st->watch.since = slp_now();
     st->watch.seen = st->switches + st->quick_switches + 1;
+    me->interrupted = tempval == NULL && !bombed;
     slp_switch(st, &e, next);
+    me->interrupted = 0;
     PyObject *v = slp_resume(st);
     Py_XSETREF(me->tempval, tempval);
     me->bombed = bombed;
@@ -363,6 +365,12 @@ slp_watch_again(slp_thread *st)
         st->watch.tries = TRIES;
         ask_again(st, false);
     }
+}
+
+void
+slp_watch_repeats(slp_thread *st)
+{
+    st->watch.left += TICKS_PER_LOOK;
 }
 
 void

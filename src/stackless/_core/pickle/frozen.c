@@ -11,6 +11,7 @@
 #include "../core/atomic.h"
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
+#include "../core/soften.h"
 #include "../wait/channel.h"
 
 static slp_task *
@@ -104,7 +105,8 @@ append_frames(slp_state *s, slp_task *t, PyObject *frames, PyObject *extent_of)
     for (; f != NULL && f != end; f = slp_frame_below(f)) {
         slp_frame *below = slp_frame_below(f);
         if (slp_frame_is_python(f)) {
-            ours = ours && slp_frame_is_ours(f);
+            ours = ours && slp_frame_is_ours(f)
+                   && !slp_frame_is_of(f, s->interrupted_function);
             bool last = below == NULL || below == end;
             if (ours || (last && slp_frame_is_ours(f))) {
                 by_c = slp_frame_is_entry(f) || slp_carrier_cut_below(c, f);
@@ -213,7 +215,7 @@ tasklet_state(PyObject *module, PyObject *args)
         return NULL;
     }
     slp_task *t = tasklet_arg(s, op);
-    if (t == NULL) {
+    if (t == NULL || slp_soften(t) < 0) {
         return NULL;
     }
     PyObject *more = t->life == SLP_STARTED ? started_state(s, t, extent_of)
@@ -837,6 +839,12 @@ value_function(PyObject *module, PyObject *Py_UNUSED(args))
 }
 
 static PyObject *
+interrupted_function(PyObject *module, PyObject *Py_UNUSED(args))
+{
+    return Py_NewRef(slp_state_of(module)->interrupted_function);
+}
+
+static PyObject *
 send_position(PyObject *module, PyObject *Py_UNUSED(args))
 {
     slp_state *s = slp_state_of(module);
@@ -875,6 +883,7 @@ PyMethodDef slp_frozen_methods[] = {
     {"_send_function", send_function, METH_NOARGS, NULL},
     {"_value_function", value_function, METH_NOARGS, NULL},
     {"_await_function", await_function, METH_NOARGS, NULL},
+    {"_interrupted_function", interrupted_function, METH_NOARGS, NULL},
     {"_send_position", send_position, METH_NOARGS, NULL},
     {"_await_position", await_position, METH_NOARGS, NULL},
     {NULL, NULL, 0, NULL},

@@ -4,6 +4,7 @@
 
 #include "../core/quick.h"
 #include "../core/sched.h"
+#include "../core/soften.h"
 
 #define TASK(self) ((slp_task *)(self))
 
@@ -23,8 +24,8 @@ slp_tasklet_nesting(slp_task *t)
         return 0;
     }
     slp_carrier *c = is_current(t) ? st->running : t->carrier;
-    if (c == NULL) {
-        return 0; /* soft */
+    if (c == NULL || slp_is_interrupted(t)) {
+        return 0; /* soft, or as good as that */
     }
     return is_current(t) ? slp_carrier_nesting(c, SLP_FRAME(st->ts))
                          : slp_carrier_nesting(c, slp_carrier_frame(c)) + 1;
@@ -48,7 +49,7 @@ slp_tasklet_depth(slp_task *t)
     }
     /* Neither the point nor its gate is the program's. */
     return t->py.depth
-           - (t->popped            ? 0
+           - (t->popped            ? slp_frame_is_ours(t->top)
               : t->carrier == NULL ? 1
               : t->gated           ? 2
                                    : 0);

@@ -7,6 +7,7 @@
 #include "../core/bomb.h"
 #include "../core/dispatch.h"
 #include "../core/sleep.h"
+#include "../core/soften.h"
 #include "../core/watchdog.h"
 
 #include "structmember.h"
@@ -84,9 +85,10 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
         r = slp_extras_traverse(t->py.extras, visit, arg);
     }
     /* On a C stack: what C holds is unknown; what frames hold is not. */
-    bool soft = t->carrier == NULL;
-    slp_frame *top = soft ? t->top : slp_carrier_frame(t->carrier);
-    slp_frame *bottom = soft ? t->bottom : hard_bottom(t, top);
+    bool on_heap = t->carrier == NULL;
+    bool soft = on_heap || slp_is_interrupted(t);
+    slp_frame *top = on_heap ? t->top : slp_carrier_frame(t->carrier);
+    slp_frame *bottom = on_heap ? t->bottom : hard_bottom(t, top);
     if (r != 0 || top == NULL || bottom == NULL) {
         return r;
     }
@@ -574,6 +576,9 @@ int
 slp_tasklet_bind_thread(slp_task *t, long long id)
 {
     slp_thread *st = slp_thread_get();
+    if (t->place != SLP_IN_RING && slp_soften(t) < 0) {
+        return -1;
+    }
     const char *reason = stays(t);
     if (st != NULL && reason != NULL) {
         PyErr_SetString(PyExc_RuntimeError, reason);
