@@ -117,11 +117,15 @@ class Model(Scheduler):
                 [c.balance, c.closing, [t.name for t in c.queue]]
                 for c in self.channels
             ],
-            [t and self.flags(t) for t in self.slots],
+            [t and self.flags(t) for t in self.slots if self.shows(t)],
             self.switch_trap,
             self.current.context.value,
             handled and type(handled).__name__,
         ]
+
+    def shows(self, t):
+        """Not what others do who are on the way."""
+        return t is None or not self.quiet or t.thread is self.here
 
     def rings(self):
         """Ours first; not the others' where somebody may be on the way."""
@@ -299,6 +303,8 @@ class Model(Scheduler):
         t = self.slots[i]
         if t is None:
             raise ValueError("no tasklet")
+        if self.quiet and t.thread is not self.here:
+            raise ValueError("elsewhere")
         return t
 
     def holding(self, t, plan, *args):

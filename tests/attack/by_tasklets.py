@@ -227,11 +227,18 @@ class Real:
         return [
             self.rings(),
             [[c.balance, c.closing, self.queue(c)] for c in self.channels],
-            [t and self.flags(t) for t in self.slots],
+            [t and self.flags(t) for t in self.slots if self.shows(t)],
             stackless.switch_trap(0),
             VARIABLE.get(),
             handled and type(handled).__name__,
         ]
+
+    def shows(self, t):
+        """Not what others do who are on the way; a callback, in whose middle they
+        may come there, does nothing to them."""
+        if t is None or not self.quiet or not self.threads:
+            return True
+        return t.thread_id == threading.get_ident()
 
     def rings(self):
         """Ours first; not the others' where somebody may be on the way."""
@@ -431,6 +438,8 @@ class Real:
         t = self.slots[i]
         if t is None:
             raise ValueError("no tasklet")
+        if not self.shows(t):
+            raise ValueError("elsewhere")
         return t
 
     # Tasklets.

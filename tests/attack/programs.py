@@ -96,9 +96,6 @@ class Maker:
         names = ["insert", "remove", "kill", "throw", "schedule", "send",
                  "receive", "prefer", "flag", "run", "collect", "block_trap",
                  "close", "open", "spawn"]  # fmt: skip
-        if self.threads > 1:
-            # Where a thread was woken for nothing nobody can say when it looks.
-            names.remove("remove")
         ops = []
         for name in self.r.choices(names, k=self.r.randrange(3)):
             op = [name, *getattr(self, "make_" + name)(0)]
