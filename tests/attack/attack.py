@@ -232,7 +232,8 @@ def attack(minutes):
     said = a.began
     turn = 0
     while time.monotonic() < end:
-        name = stress.NAMES[turn % len(stress.NAMES)]
+        # A short attack does not always begin with the same kinds.
+        name = stress.NAMES[(first + turn) % len(stress.NAMES)]
         a.batch(name, first + turn * BATCH, BATCH)
         turn += 1
         if time.monotonic() > said + 60:
