@@ -4,25 +4,27 @@
    Putting a thread to sleep and waking it takes longer than most threads need to
    answer.  So a thread that has nothing to run looks for a moment at the word that
    whoever wakes it sets, st->nap, then at the GIL until that is free, and takes it
-   without a system call of anybody.  If the moment passes it sleeps on a file
-   descriptor.  The step from looking to sleeping is one compare-and-swap, so whoever
-   wakes it knows whether to write to the descriptor.
+   without a system call of anybody.  If the moment passes it sleeps: on that word, a
+   futex, or, as signals are to end its sleep, the main thread on a file descriptor.
+   The step from looking to sleeping is one compare-and-swap, so whoever wakes it knows
+   whether a system call is needed.
 
    A processor that looks does nothing else.  Therefore a thread looks only when some
    short waits have shown that it pays; if it was in vain, not again before twice as
    many as the last time.  Whose waits are long never looks, and there are always fewer
    that look than processors.
 
-   Records of threads are never freed: st->nap may be used without the GIL.  If the
-   interpreter ends meanwhile it may be another thread's by then, to which a wake-up
-   too many does no harm. */
+   A thread's record is never freed, and not used again if the interpreter ends while it
+   waits: st->nap may be used without the GIL. */
 #include "nap.h"
 
+#include <linux/futex.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 uint64_t slp_nap_spin = 50000;
@@ -33,8 +35,8 @@ uint64_t slp_nap_spin = 50000;
 #define FIRST_VAIN 1
 #define MOST_VAIN  8
 
-static int spinning; /* threads that are SLP_SPINS, of all interpreters */
-static int process;  /* counts forks */
+static int spinning;    /* threads that are SLP_SPINS, of all interpreters */
+static int process = 1; /* counts forks */
 
 static void
 uncount(void)
@@ -61,20 +63,23 @@ slp_nap_forget(slp_thread *st)
     }
 }
 
-/* The child of a fork must not share its parent's. */
+/* The child of a fork must not share its parent's, and its thread is its main
+   thread. */
 int
 slp_nap_prepare(slp_thread *st)
 {
-    if (SLP_LIKELY(st->wake_open && st->wake_process == process)) {
+    if (SLP_LIKELY(st->wake_process == process)) {
         return 0;
     }
     slp_nap_forget(st);
-    st->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (st->wake_fd < 0) {
-        PyErr_SetFromErrno(PyExc_OSError);
-        return -1;
+    if (slp_is_main_thread()) {
+        st->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+        if (st->wake_fd < 0) {
+            PyErr_SetFromErrno(PyExc_OSError);
+            return -1;
+        }
+        st->wake_open = true;
     }
-    st->wake_open = true;
     st->wake_process = process;
     put_off(st, FIRST_VAIN);
     return 0;
@@ -95,7 +100,12 @@ slp_thread_wake_up(slp_thread *st)
     }
     else if (nap == SLP_SLEEPS) {
         st->woken_at = slp_now();
-        eventfd_write(st->wake_fd, 1);
+        if (st->wake_open) {
+            eventfd_write(st->wake_fd, 1);
+        }
+        else {
+            syscall(SYS_futex, &st->nap, FUTEX_WAKE_PRIVATE, 1);
+        }
     }
 }
 
@@ -167,31 +177,42 @@ spin(slp_thread *st, struct slp_hold *gil, uint64_t until)
     } while (slp_now() < until);
 }
 
-/* Signals are let in by ppoll() only, so that none comes between the look for it and
-   the sleep.  False: it was woken before the descriptor counted. */
+/* Is it SLP_SLEEPS from now on?  False: it was woken. */
 static bool
-sleep_on(slp_thread *st, PyThreadState *ts, int fd, uint64_t most)
+may_sleep(slp_thread *st)
+{
+    int nap = SLP_SPINS;
+    if (__atomic_compare_exchange_n(&st->nap, &nap, SLP_SLEEPS, false,
+                                    __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE)) {
+        uncount();
+        return true;
+    }
+    return nap == SLP_SLEEPS;
+}
+
+static void
+sleep_on_futex(slp_thread *st, uint64_t most)
+{
+    long time[] = {(long)(most / SLP_SECOND), (long)(most % SLP_SECOND)};
+    syscall(SYS_futex, &st->nap, FUTEX_WAIT_PRIVATE, SLP_SLEEPS,
+            most ? time : NULL);
+}
+
+/* Signals are let in by ppoll() only, so that none comes between the look for it and
+   the sleep. */
+static void
+sleep_on_fd(PyThreadState *ts, int fd, uint64_t most)
 {
     struct timespec time = {.tv_sec = (time_t)(most / SLP_SECOND),
                             .tv_nsec = (long)(most % SLP_SECOND)};
     struct pollfd p = {.fd = fd, .events = POLLIN};
     sigset_t all, before;
-    int nap = SLP_SPINS;
-    __atomic_compare_exchange_n(&st->nap, &nap, SLP_SLEEPS, false,
-                                __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
-    if (nap == SLP_SPINS) {
-        uncount();
-    }
-    else if (nap != SLP_SLEEPS) {
-        return false;
-    }
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     if (!slp_signals_pending(ts)) {
         ppoll(&p, 1, most ? &time : NULL, &before);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return true;
 }
 
 void
@@ -201,19 +222,27 @@ slp_nap(slp_thread *st, uint64_t most)
     struct slp_hold *gil = slp_gil_of(ts);
     uint64_t limit = __atomic_load_n(&slp_nap_spin, __ATOMIC_RELAXED);
     uint64_t begun = slp_now();
-    bool spins = may_spin(st, limit), told = !spins; /* by the descriptor */
-    int fd = st->wake_fd;
+    bool spins = may_spin(st, limit), slept = !spins;
+    int fd = st->wake_open ? st->wake_fd : -1;
     __atomic_store_n(&st->nap, spins ? SLP_SPINS : SLP_SLEEPS,
                      __ATOMIC_RELEASE);
     Py_BEGIN_ALLOW_THREADS
     if (spins) {
         spin(st, gil, begun + limit);
     }
-    told |= sleep_on(st, ts, fd, most);
+    if (may_sleep(st)) {
+        slept = true;
+        if (fd >= 0) {
+            sleep_on_fd(ts, fd, most);
+        }
+        else {
+            sleep_on_futex(st, most);
+        }
+    }
     Py_END_ALLOW_THREADS
     bool woken = slp_nap_look(st) == SLP_WOKEN;
     __atomic_store_n(&st->nap, SLP_AWAKE, __ATOMIC_RELAXED);
-    if (told && woken) {
+    if (slept && woken && fd >= 0) {
         eventfd_t count;
         eventfd_read(fd, &count);
     }

@@ -3,8 +3,9 @@
 
    A thread's scheduler is made on its first use.  A "keeper" object in the
    thread's dict tells us when the thread ends.  The structs of ended threads
-   are kept for reuse and never freed: another OS thread may still hold a
-   stale pointer to one, which slp_thread_peek() must be able to look at. */
+   are kept for reuse, unless they end while they wait, and never freed: another
+   OS thread may still hold a stale pointer to one, which slp_thread_peek() must
+   be able to look at. */
 #include "state.h"
 
 #include <pthread.h>
@@ -331,6 +332,9 @@ static void
 free_thread(slp_thread *st)
 {
     st->ts = NULL;
+    if (slp_nap_look(st) != SLP_AWAKE) {
+        return; /* a daemon thread of an interpreter that ends waits on it */
+    }
     lock_shared();
     st->next_thread = shared.unused;
     shared.unused = st;

@@ -180,9 +180,9 @@ struct slp_thread {
     slp_task *sleeper; /* the next one, or NULL; owned */
     int nap;           /* atomic: see nap.h */
     bool timed;        /* it naps, and wakes up by itself */
-    int wake_fd;
+    int wake_fd;       /* if it is the main thread */
     bool wake_open;
-    int wake_process;  /* that has opened it */
+    int wake_process;  /* for which that is */
     uint64_t woken_at; /* if it slept */
     int spin_skip;     /* short waits before it looks again */
     int spin_vain;     /* how often that was in vain lately */
