@@ -223,6 +223,76 @@ def test_generators_that_are_run_are_its_own():
     assert log == [0, 1, 2, 1, 2]
 
 
+def collected(kind):
+    """What only the expression has that collects it."""
+    numbers = range(3)
+    if kind == "list":
+        return [pause() or number for number in numbers]
+    if kind == "set":
+        return {pause() or number for number in numbers}
+    if kind == "dict":
+        return {number: pause() for number in numbers}
+    if kind == "nested":
+        return [[pause() or number for number in numbers] for _ in numbers]
+    if kind == "display":
+        return [*numbers, pause(), *numbers, pause()]
+    if kind == "merged":
+        return {**{"a": 1}, "b": pause(), **{"c": pause()}, "d": pause()}
+    if kind == "positional":
+        return (lambda *args: args)(*numbers, pause(), *numbers, pause())
+    if kind == "keywords":
+        return (lambda **kwargs: kwargs)(a=pause(), **{"b": pause()}, c=pause())
+    if kind == "generator":
+        return [number for number in generate_numbers()]
+    try:
+        try:
+            raise ExceptionGroup("", [KeyError(1), ValueError(2)])
+        except* KeyError as error:
+            raise IndexError(pause()) from error
+        except* ValueError as error:
+            raise TypeError(pause()) from error
+    except ExceptionGroup as error:
+        return repr(error)
+
+
+def generate_numbers():
+    for number in [pause() or number for number in range(3)]:
+        yield number
+
+
+def keep_collected(kind, found):
+    found.append(collected(kind))
+
+
+@pytest.mark.parametrize("kind", [
+    "list", "set", "dict", "nested", "display", "merged", "positional",
+    "keywords", "generator", "exceptions",
+])  # fmt: skip
+def test_what_is_being_collected_is_its_own(kind):
+    expected, found, copies = [], [], []
+    finish(started(keep_collected, kind, expected))
+    tasklet = started(keep_collected, kind, found)
+    while tasklet.alive:
+        copies.append(tasklet.clone())
+        tasklet.insert()
+        stackless.run()
+    finish(*copies)
+    assert len(found) > 2 and found == expected * len(found)
+
+
+def test_a_variable_on_the_stack_is_shared():
+    def add(to, log):
+        to.append(pause())
+        log.append(to)
+
+    found, log = [], []
+    tasklet = started(add, found, log)
+    copy = tasklet.clone()
+    del found
+    finish(tasklet, copy)
+    assert log == [[None, None]] * 2 and log[0] is log[1]
+
+
 class Thing:
     pass
 

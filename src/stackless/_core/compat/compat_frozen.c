@@ -40,9 +40,29 @@ awaits_init(slp_frame *f)
     return function == NULL || function == Py_None;
 }
 
+/* What an expression is collecting its values in has no other reference than the
+   stack's.  It will be added to, so that no two frames may share it. */
+static PyObject *
+value_on_stack(slp_slot slot)
+{
+    PyObject *op = slp_slot_owned(slot);
+    if (op != NULL && Py_REFCNT(op) == 1) {
+        if (PyList_CheckExact(op)) {
+            return PyList_GetSlice(op, 0, PyList_GET_SIZE(op));
+        }
+        if (PySet_CheckExact(op)) {
+            return PySet_New(op);
+        }
+        if (PyDict_CheckExact(op)) {
+            return PyDict_Copy(op);
+        }
+    }
+    return Py_NewRef(slp_slot_object(slot));
+}
+
 /* The value of a slot, new reference, and its mark. */
 static PyObject *
-value_of_slot(slp_slot slot, bool unsure, char *mark)
+value_of_slot(slp_slot slot, bool stack, bool unsure, char *mark)
 {
     *mark = slp_slot_is_empty(slot)    ? EMPTY
             : unsure                   ? UNSURE
@@ -56,19 +76,23 @@ value_of_slot(slp_slot slot, bool unsure, char *mark)
         case NUMBER:
             return PyLong_FromSsize_t(slp_slot_number(slot));
         default:
-            return Py_NewRef(slp_slot_object(slot));
+            return stack ? value_on_stack(slot)
+                         : Py_NewRef(slp_slot_object(slot));
     }
 }
 
 static PyObject *
-marks_and_slots(const slp_slot *slots, int n, int unsure, PyObject **marks)
+marks_and_slots(slp_frame *f, slp_extent e, PyObject **marks)
 {
+    const slp_slot *slots = f->localsplus;
+    int n = e.depth, variables = slp_frame_code(f)->co_nlocalsplus;
     PyObject *tuple = PyTuple_New(n);
     *marks = PyBytes_FromStringAndSize(NULL, n);
     bool plain = true;
     for (int i = 0; tuple && *marks && i < n; i++) {
         char mark;
-        PyObject *v = value_of_slot(slots[i], i >= n - unsure, &mark);
+        PyObject *v = value_of_slot(slots[i], i >= variables,
+                                    i >= n - e.unsure, &mark);
         plain = plain && mark == OBJECT;
         PyBytes_AS_STRING(*marks)[i] = mark;
         if (v == NULL) {
@@ -157,8 +181,7 @@ frame_state_of(slp_frame *f, slp_extent e, int return_offset, PyObject *init)
         return init_state(f, init);
     }
     PyObject *marks, *function = function_of(f);
-    PyObject *slots = marks_and_slots(f->localsplus, e.depth, e.unsure,
-                                      &marks);
+    PyObject *slots = marks_and_slots(f, e, &marks);
     if (function == NULL || slots == NULL) {
         Py_XDECREF(function);
         Py_XDECREF(slots);
