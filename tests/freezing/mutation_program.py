@@ -11,8 +11,8 @@ states      the tuples that C makes tasklets and generators of.  They are
 frames      the same by thaw().  Their functions handle no exceptions, so they
             can be killed.
 pickles     pickles of these, damaged in any way.
-iterators   states of iterators of itertools, from CPython 3.14 on.  Whatever
-            is made of them is run.
+iterators   states of iterators of itertools and a few others.  Whatever is
+            made of them is run.
 
 Prints how often what came of it, and how long the slowest one took, as JSON.
 Memory is limited.
@@ -329,9 +329,8 @@ def harmless():
         suspended(holding, 3),
         suspended(with_class, 3),
         suspended(iterating, 3),
+        suspended(iterating_over_others, 3),
     ]
-    if iterators.TYPES:  # else CPython reads their states by itself
-        found.append(suspended(iterating_over_others, 3))
     return found
 
 
@@ -636,7 +635,7 @@ class Iterators(Kind):
     def attack(self, made):
         kind, state = made
         iterator = counted(
-            pickling._iterator, kind, state, allowed=self.allowed
+            iterators.make, kind, state, allowed=self.allowed
         )
         if iterator is None:
             return
@@ -651,7 +650,7 @@ class Iterators(Kind):
                 if isinstance(error, SystemError):
                     raise Wrong(made) from error
         again = iterators.state_of(iterator)
-        pickling._iterator(*again)
+        iterators.make(*again)
 
 
 KINDS = {

@@ -13,7 +13,7 @@ import threading
 import pytest
 import stackless
 from freezing_support import started
-from stackless._freezing import envelope, pickling
+from stackless._freezing import envelope, iterators, pickling
 from tasks import in_thread, pause, spawn
 
 KEY = bytes(range(32))
@@ -531,7 +531,7 @@ class Calling:
     """Has a method of an object called by a function of ours."""
 
     def __reduce__(self):
-        return pickling._view, ([1], "clear")
+        return iterators._view, ([1], "clear")
 
 
 def test_find_class_is_asked_for_methods():

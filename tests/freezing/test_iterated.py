@@ -1,4 +1,5 @@
-"""A list or a dict that something in it iterates over is frozen as it is."""
+"""What something in it iterates over is frozen as it is: lists, dicts, deques,
+sets, tuples."""
 
 import collections
 
@@ -78,6 +79,84 @@ def test_a_large_dict():
     assert list(copy) == list(values)
     for key, passed in ((0, 1), (1500, 1500), (2999, 2900)):
         assert rest(copy[key]) == list(range(passed, 3000))
+
+
+@pytest.mark.parametrize("passed", [0, 1, 2])
+@pytest.mark.parametrize("make", [iter, reversed, generated])
+@pytest.mark.parametrize(
+    "kind", [collections.deque, type("Deque", (collections.deque,), {})]
+)
+def test_a_deque(kind, make, passed):
+    values = kind([1, 2, 3, 4], 4)
+    task = suspended(make, values, passed=passed)
+    values[1] = task
+    data = dumps(values), dumps([task, values])
+    expected = rest(task)
+    assert len(expected) == 4 - passed
+    for copy in loads(data[0]), loads(data[1])[1]:
+        assert len(copy) == 4 and type(copy).__name__ == kind.__name__
+        assert rest(copy[1]) == expected
+
+
+def test_a_deque_is_not_to_be_changed():
+    """By the copy of what iterates, too."""
+    values = collections.deque([1, 2, 3])
+    values.append(suspended(iter, values))
+    values[1] = suspended(iter, values)
+    copy = loads(dumps(values))
+    go(copy[1])
+    copy.popleft()
+    with pytest.raises(RuntimeError, match="mutated during iteration"):
+        go(copy[0])
+
+
+class Holder:
+    def __init__(self):
+        self.task = None
+
+
+HOLDING = {
+    "set": lambda holder: {1, 2, holder},
+    "frozenset": lambda holder: frozenset([1, 2, holder]),
+    "tuple": lambda holder: (1, holder, 3),
+    "ordered dict": lambda holder: collections.OrderedDict(a=1, b=holder, c=3),
+    "dict": lambda holder: dict(a=1, b=holder, c=3),
+}
+WAYS = {
+    "iter": iter,
+    "values": dict.values,
+    "items": dict.items,
+    "reversed": reversed,
+    "reversed values": lambda values: reversed(values.values()),
+    "reversed items": lambda values: reversed(values.items()),
+    "ordered items": lambda values: iter(values.items()),
+}
+
+
+def ways():
+    for name in HOLDING:
+        for way in WAYS:
+            if "dict" in name or way == "iter" or (
+                name == "tuple" and way == "reversed"
+            ):
+                yield name, way
+
+
+@pytest.mark.parametrize("passed", [0, 1, 2])
+@pytest.mark.parametrize(["name", "way"], [*ways()])
+def test_others(name, way, passed):
+    """One of the items holds what iterates."""
+    holder = Holder()
+    values = HOLDING[name](holder)
+    task = suspended(WAYS[way], values, passed=passed)
+    holder.task = task
+    data = dumps([values, holder]), dumps([holder, values])
+    expected = rest(task)
+    assert len(expected) == 3 - passed
+    for (values, copy) in loads(data[0]), reversed(loads(data[1])):
+        assert type(values) is type(HOLDING[name](holder))
+        assert len(values) == 3 and copy is not holder
+        assert rest(copy.task) == expected
 
 
 class Key:

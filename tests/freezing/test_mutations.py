@@ -71,7 +71,6 @@ def test_states():
     assert found["worked"] > 1000
 
 
-@pytest.mark.skipif(sys.version_info < (3, 14), reason="they have no states")
 def test_iterators():
     found = outcomes("iterators", 10_000)
     assert sum(found.values()) == 10_000

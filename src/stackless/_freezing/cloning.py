@@ -4,11 +4,22 @@ Its frames are copied, with the cells, generators, iterators and awaitables that
 are their own.  All other objects are shared.
 """
 
-import itertools
+import re
 import types
 
 from stackless import _core
-from stackless._freezing import awaits, iterators, pickling
+from stackless._freezing import awaits, iterators, others, pickling
+
+try:
+    import array
+except ImportError:  # such builds exist
+    array = None
+
+
+class _Sequence:
+    def __getitem__(self, index):
+        raise IndexError
+
 
 _ITERATORS = {
     type(iter([])),
@@ -19,19 +30,22 @@ _ITERATORS = {
     type(iter(bytearray())),
     type(iter(range(1))),
     type(iter(range(1 << 70))),
-    type(iter(set())),
     type(reversed([])),
-    type(reversed({})),
-    type(reversed({}.values())),
-    type(reversed({}.items())),
+    type(iter(_Sequence())),
     type(iter(int, 1)),
     enumerate,
     filter,
     map,
     reversed,
     zip,
-    *(kind for kind in vars(itertools).values() if isinstance(kind, type)),
+    *iterators.DEQUE_ITERATORS,
+    *iterators.RESTS,
+    *iterators.ITERATORS,
 }
+if array is not None:
+    _ITERATORS.add(type(iter(array.array("b"))))
+# Whose methods frames have: the __exit__() of a `with`; what re.finditer() calls.
+_WITH_METHODS = {_core.atomic, iterators.SCANNER, others.ITERATION_GUARD}
 
 
 class _Copier:
@@ -99,10 +113,16 @@ class _Copier:
         return copy
 
     def method(self, method):
-        """The __exit__() of a `with`."""
-        if type(method.__self__) is not _core.atomic:
+        if type(method.__self__) not in _WITH_METHODS:
             return method
         return getattr(self.copy(method.__self__), method.__name__)
+
+    def guard(self, guard):
+        """One that holds a weak collection's items."""
+        container = guard.weakcontainer()
+        if container is None:
+            return guard
+        return self.known(guard, others._iteration_guard(container))
 
     def cell(self, cell):
         if id(cell) not in self.memo:
@@ -167,7 +187,7 @@ class _Copier:
         return self.memo[id(value)]
 
     def dict_iterator(self, iterator):
-        make, args = pickling.reduce_dict_iterator(iterator)
+        make, args = iterators.reduce_dict_iterator(iterator)
         return self.known(iterator, make(*args))
 
     def iterator(self, iterator):
@@ -188,10 +208,13 @@ class _Copier:
     copiers = {
         _core.atomic: atomic,
         awaits.WRAPPER: wrapper,
+        others.ITERATION_GUARD: guard,
+        type(re.compile("").scanner("").search): method,
         types.BuiltinMethodType: method,
+        types.MethodType: method,
         types.FunctionType: function,
         **dict.fromkeys(pickling._GENERATORS, generator),
-        **dict.fromkeys(pickling._DICT_ITERATORS, dict_iterator),
+        **dict.fromkeys(iterators.DICT_ITERATORS, dict_iterator),
         **dict.fromkeys(awaits.TYPES, awaitable),
         **dict.fromkeys(_ITERATORS, iterator),
     }

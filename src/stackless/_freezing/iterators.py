@@ -1,17 +1,28 @@
-"""Iterators of itertools: what each of them is made of.
+"""Iterators: what each of them is made of.
 
-Up to CPython 3.13 they tell it by __reduce__().  From 3.14 on their fields are
-read and written.  Where these are is known for each type; before the first
-use samples show whether it is true, and a type that does not fit is refused.
+Those of itertools and a few others do not tell, or not all of it.  So their
+fields are read and written.  Where these are is known for each type; before
+the first use samples show whether it is true, and a type that does not fit is
+refused.
 """
 
+import collections
+import contextvars
 import gc
 import itertools
+import operator
 import pickle
+import re
 import sys
-import warnings
 
 from stackless import _core
+
+try:
+    import _csv
+except ImportError:  # such builds exist
+    _csv = None
+
+_NEW = sys.version_info >= (3, 14)
 
 # --- samples: iterators, and what is in their fields -------------------------
 
@@ -38,12 +49,13 @@ def _accumulate():
 
 def _batched():
     it = iter([1])
-    yield itertools.batched(it, 7), ((it,), 7, 0)
-    sample = itertools.batched(it, 5, strict=True)
-    yield sample, ((it,), 5, 1)
+    strict = (0,) if sys.version_info >= (3, 13) else ()
+    yield itertools.batched(it, 7), ((it,), 7, *strict)
+    if strict:
+        yield itertools.batched(it, 5, strict=True), ((it,), 5, 1)
     sample = itertools.batched(iter(()), 5)
     next(sample, None)
-    yield sample, ((), -1, 0)
+    yield sample, ((), -1 if _NEW else 5, *strict)
 
 
 def _chain():
@@ -92,9 +104,10 @@ def _cycle():
     sample = itertools.cycle(it)
     next(sample)
     saved = _own(sample, list, first)
-    yield sample, ((it,), (saved,), -1)
+    begun, saved_already = (-1, ()) if _NEW else (0, (0,))
+    yield sample, ((it,), (saved,), begun, *saved_already)
     next(sample), next(sample)
-    yield sample, ((), (saved,), 1)
+    yield sample, ((), (saved,), 1, *saved_already)
 
 
 def _dropwhile():
@@ -121,9 +134,10 @@ def _groupby():
 
 
 def _grouper():
-    parent = itertools.groupby("a")
+    first = "first"
+    parent = itertools.groupby([first])
     _, sample = next(parent)
-    yield sample, ((parent,), ("a",))
+    yield sample, ((parent,), (first,))
 
 
 def _islice():
@@ -136,11 +150,12 @@ def _islice():
 
 
 def _pairwise():
-    it = iter("abc")
+    second = "second"
+    it = iter(["first", second, "third"])
     sample = itertools.pairwise(it)
     yield sample, ((it,), ())
     next(sample)
-    yield sample, ((it,), ("b",))
+    yield sample, ((it,), (second,))
 
 
 def _permutations():
@@ -210,6 +225,51 @@ def _zip_longest():
     yield sample, (2, 1, (its,), ("a",))
 
 
+def _memory_iterator():
+    view = memoryview(b"abc")
+    sample = iter(view)
+    yield sample, ((view,), 0)
+    next(sample)
+    yield sample, ((view,), 1)
+    list(sample)
+    yield sample, ((), 3)
+
+
+def _csv_reader():
+    lines = iter(["a,b", "c", '"d', 'e"'])
+    sample = _csv.reader(lines)
+    dialect = sample.dialect
+    next(sample), next(sample)
+    yield sample, ((lines,), (dialect,), (), 0, 2)
+    next(sample)
+    yield sample, ((lines,), (dialect,), (), 0, 4)
+
+
+def _scanner():
+    for text in ("aba", "a\u1234a", "a\U00012345a"):
+        pattern = re.compile("a|")
+        sample = pattern.scanner(text, 1, 7)
+        yield sample, ((pattern,), (text,), 1, 3, 1, 0)
+        sample.search()
+        yield sample, ((pattern,), (text,), 1, 3, 1, 1)
+        sample.search()
+        yield sample, ((pattern,), (text,), 1, 3, 3, 0)
+        sample.search(), sample.search()
+        yield sample, ((pattern,), (text,), 1, 3, -1, 0)
+
+
+def _token():
+    context, variable, first = contextvars.Context(), _SAMPLE, "first"
+    yield context.run(variable.set, first), ((context,), (variable,), (), 0)
+    sample = context.run(variable.set, "second")
+    yield sample, ((context,), (variable,), (first,), 0)
+    context.run(variable.reset, sample)
+    yield sample, ((context,), (variable,), (first,), 1)
+
+
+_SAMPLE = contextvars.ContextVar("_SAMPLE")
+
+
 # --- the types ---------------------------------------------------------------
 
 
@@ -219,55 +279,81 @@ def _fresh_zip(state):
     return itertools.zip_longest(*((),) * len(iterators))
 
 
+def _fresh_memory_iterator(state):
+    return iter(state[0][0] if state[0] else memoryview(b""))
+
+
+def _fresh_csv_reader(state):
+    return _csv.reader(state[0][0], state[1][0])
+
+
+def _fresh_scanner(state):
+    (pattern,), (text,), start, end, *_ = state
+    return pattern.scanner(text, start, end)
+
+
+def _fresh_token(state):
+    return contextvars.Context().run(state[1][0].set, None)
+
+
+_MEMORY_ITERATOR = type(iter(memoryview(b"")))
+SCANNER = type(re.compile("").scanner(""))
+_CSV_READER = type(_csv.reader(())) if _csv is not None else None
+DIALECT = _csv.Dialect if _csv is not None else None
+# Types that no module shows by their names.
+_HIDDEN = {
+    "csv.reader": _CSV_READER,
+    "memory_iterator": _MEMORY_ITERATOR,
+    "scanner": SCANNER,
+}
+_NAMES = {kind: name for name, kind in _HIDDEN.items()}
+
 # A fresh one, to be given the state; and its samples.
-_TYPES = {}
-if sys.version_info >= (3, 14):
-    _TYPES = {
-        itertools.accumulate: (lambda _: itertools.accumulate(()), _accumulate),
-        itertools.batched: (lambda _: itertools.batched((), 1), _batched),
-        itertools.chain: (lambda _: itertools.chain(), _chain),
-        itertools.combinations: (
-            lambda _: itertools.combinations((), 0),
-            _combinations,
-        ),
-        itertools.combinations_with_replacement: (
-            lambda _: itertools.combinations_with_replacement((), 0),
-            _combinations_with_replacement,
-        ),
-        itertools.compress: (lambda _: itertools.compress((), ()), _compress),
-        itertools.count: (lambda _: itertools.count(), _count),
-        itertools.cycle: (lambda _: itertools.cycle(()), _cycle),
-        itertools.dropwhile: (
-            lambda _: itertools.dropwhile(None, ()),
-            _dropwhile,
-        ),
-        itertools.filterfalse: (
-            lambda _: itertools.filterfalse(None, ()),
-            _filterfalse,
-        ),
-        itertools.groupby: (lambda _: itertools.groupby(()), _groupby),
-        itertools._grouper: (None, _grouper),
-        itertools.islice: (lambda _: itertools.islice((), 0), _islice),
-        itertools.pairwise: (lambda _: itertools.pairwise(()), _pairwise),
-        itertools.permutations: (
-            lambda _: itertools.permutations(()),
-            _permutations,
-        ),
-        itertools.product: (lambda _: itertools.product(), _product),
-        itertools.repeat: (lambda _: itertools.repeat(None), _repeat),
-        itertools.starmap: (lambda _: itertools.starmap(None, ()), _starmap),
-        itertools.takewhile: (
-            lambda _: itertools.takewhile(None, ()),
-            _takewhile,
-        ),
-        itertools._tee: (lambda _: itertools._tee(()), _tee),
-        itertools._tee_dataobject: (
-            lambda _: itertools._tee_dataobject(iter(()), [], None),
-            _tee_dataobject,
-        ),
-        itertools.zip_longest: (_fresh_zip, _zip_longest),
-    }
+_TYPES = {
+    itertools.accumulate: (lambda _: itertools.accumulate(()), _accumulate),
+    itertools.chain: (lambda _: itertools.chain(), _chain),
+    itertools.combinations: (
+        lambda _: itertools.combinations((), 0),
+        _combinations,
+    ),
+    itertools.combinations_with_replacement: (
+        lambda _: itertools.combinations_with_replacement((), 0),
+        _combinations_with_replacement,
+    ),
+    itertools.compress: (lambda _: itertools.compress((), ()), _compress),
+    itertools.count: (lambda _: itertools.count(), _count),
+    itertools.cycle: (lambda _: itertools.cycle(()), _cycle),
+    itertools.dropwhile: (lambda _: itertools.dropwhile(None, ()), _dropwhile),
+    itertools.filterfalse: (
+        lambda _: itertools.filterfalse(None, ()),
+        _filterfalse,
+    ),
+    itertools.groupby: (lambda _: itertools.groupby(()), _groupby),
+    itertools._grouper: (None, _grouper),
+    itertools.islice: (lambda _: itertools.islice((), 0), _islice),
+    itertools.pairwise: (lambda _: itertools.pairwise(()), _pairwise),
+    itertools.permutations: (lambda _: itertools.permutations(()), _permutations),
+    itertools.product: (lambda _: itertools.product(), _product),
+    itertools.repeat: (lambda _: itertools.repeat(None), _repeat),
+    itertools.starmap: (lambda _: itertools.starmap(None, ()), _starmap),
+    itertools.takewhile: (lambda _: itertools.takewhile(None, ()), _takewhile),
+    itertools._tee: (lambda _: itertools._tee(()), _tee),
+    itertools._tee_dataobject: (
+        lambda _: itertools._tee_dataobject(iter(()), [], None),
+        _tee_dataobject,
+    ),
+    itertools.zip_longest: (_fresh_zip, _zip_longest),
+    _MEMORY_ITERATOR: (_fresh_memory_iterator, _memory_iterator),
+    SCANNER: (_fresh_scanner, _scanner),
+    contextvars.Token: (_fresh_token, _token),
+}
+if sys.version_info >= (3, 12):
+    _TYPES[itertools.batched] = lambda _: itertools.batched((), 1), _batched
+if _csv is not None:
+    _TYPES[_CSV_READER] = _fresh_csv_reader, _csv_reader
 TYPES = frozenset(_TYPES)
+# A clone of a program shares all others.
+ITERATORS = TYPES - {contextvars.Token}
 _known = {}  # by type: whether the samples have what they should have
 
 
@@ -307,11 +393,18 @@ def state_of(iterator):
     state = _core._iterator_state(iterator)
     if kind is itertools.groupby:
         state = (*state[:5], 0)  # its group tells whether it is in use
+    if kind is _CSV_READER:
+        source, dialect, row, place, lines = state
+        if place or any(row):
+            raise pickle.PicklingError("csv.reader in the middle of a row")
+        state = source, dialect, (), 0, lines
     return kind, state
 
 
 def make(kind, state):
     """The iterator that has that state; ValueError if there is none."""
+    if type(kind) is str:
+        kind = _HIDDEN.get(kind)
     if kind not in TYPES or not is_known(kind):
         raise ValueError(f"no iterator that can be made: {kind!r}")
     if type(state) is not tuple:
@@ -319,7 +412,12 @@ def make(kind, state):
     fresh, _ = _TYPES[kind]
     if fresh is None:
         return kind(*state)
-    iterator = fresh(state)
+    try:
+        iterator = fresh(state)
+    except Exception as error:
+        raise ValueError(f"not the state of a {kind.__name__}") from error
+    if type(iterator) is not kind:
+        raise ValueError(f"not the state of a {kind.__name__}")
     _core._set_iterator_state(iterator, state)
     return iterator
 
@@ -338,18 +436,162 @@ def copied(iterator, copy, copy_source):
             tuple(map(copy_it, field)) if type(field) is tuple else field
             for field, copy_it in zip(state, copies)
         ))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        new, args, *state = iterator.__reduce__()
-        other = new(*map(copy, args))
-        if not state or state[0] is None:
-            return other
-        (state,) = state
-        if is_chain:
-            source, *active = state
-            state = (copy_source(source), *map(copy, active))
-        elif type(iterator) is itertools.cycle:
-            saved, is_saved = state
-            state = (list(saved), is_saved)  # which it writes to
-        other.__setstate__(state)
+    new, args, *state = iterator.__reduce__()
+    other = new(*map(copy, args))
+    if state and state[0] is not None:
+        other.__setstate__(state[0])
     return other
+
+
+# --- others, made when a pickle is loaded ------------------------------------
+
+def _iterate(mapping, kind, consumed, keys=(), size=0):
+    """The mapping may be without its items yet: they come later."""
+    if len(mapping) < size:
+        ordered = isinstance(mapping, collections.OrderedDict)
+        add = (collections.OrderedDict if ordered else dict).setdefault
+        for key in keys:
+            add(mapping, key, None)
+        if len(mapping) < size:
+            raise ValueError("a dict that one of its keys iterates over")
+    iterator = iter(_view(mapping, kind))
+    for _ in range(consumed):
+        next(iterator)
+    return iterator
+
+
+def _list_iterator(values, backwards, index):
+    """The list may be without its items yet: what sets an index looks."""
+    size = len(values)
+    more = index + backwards - size
+    if more > 0:
+        list.extend(values, [None] * more)
+    iterator = reversed(values) if backwards else iter(values)
+    iterator.__setstate__(index)
+    if more > 0:
+        list.__delitem__(values, slice(size, None))
+    return iterator
+
+
+def _rest():
+    return iter([])
+
+
+def _set_rest(iterator, values):
+    """It goes over a list of its own."""
+    _, (own,), _ = iterator.__reduce__()
+    list.extend(own, values)
+
+
+def _deque_iterator(values, backwards, passed, size):
+    """The deque may be without its items yet: then it is asked for them when
+    the first one is needed, as its iterators do not bear changes."""
+    kind = DEQUE_ITERATORS[bool(backwards)]
+    if len(values) >= size:
+        return kind(values, passed)
+    later = (values,)
+    if backwards:
+        later = map(reversed, later)
+    later = itertools.chain.from_iterable(later)
+    return itertools.islice(later, passed, None)
+
+
+def _view(mapping, kind):
+    if not isinstance(mapping, dict) or kind not in _KINDS:
+        raise ValueError(f"no view of a dict: {kind!r}")
+    return getattr(mapping, kind)()
+
+
+# --- and written -------------------------------------------------------------
+
+def _referred_mapping(iterator):
+    return next(
+        (x for x in gc.get_referents(iterator) if isinstance(x, dict)), None
+    )
+
+
+def reduce_dict_iterator(iterator):
+    """As the dict and how many entries it has passed."""
+    left = operator.length_hint(iterator)
+    mapping = _referred_mapping(iterator)
+    if mapping is None or not left:
+        return iter, ((),)
+    kind = DICT_ITERATORS[type(iterator)]
+    return _iterate, (mapping, kind, len(mapping) - left)
+
+
+def reduce(iterator):
+    """Of one of ITERATORS or RESTS; what is in it is made for that."""
+    if type(iterator) in TYPES:
+        kind, state = state_of(iterator)
+        return make, (_NAMES.get(kind, kind), state)
+    # Another process has another order: what is left goes along.
+    _, (rest,), *_ = iterator.__reduce__()
+    return _rest, (), rest, None, None, _set_rest
+
+
+def _reduce_list_iterator(iterator):
+    make, args, *state = iterator.__reduce__()
+    if not state or not isinstance(args[0], list):
+        return make, args
+    backwards = type(iterator) is _LIST_ITERATORS[1]
+    return _list_iterator, (args[0], backwards, state[0])
+
+
+def _reduce_deque_iterator(iterator):
+    _, (values, passed) = iterator.__reduce__()
+    backwards = type(iterator) is DEQUE_ITERATORS[1]
+    return _deque_iterator, (values, backwards, passed, len(values))
+
+
+def _reduce_dict_view(view):
+    return _view, (_referred_mapping(view), _DICT_VIEWS[type(view)])
+
+
+_KINDS = ("keys", "values", "items")
+DICT_ITERATORS = {
+    type(iter({})): "keys",
+    type(iter({}.values())): "values",
+    type(iter({}.items())): "items",
+}
+_DICT_VIEWS = {
+    type({}.keys()): "keys",
+    type({}.values()): "values",
+    type({}.items()): "items",
+}
+_LIST_ITERATORS = type(iter([])), type(reversed([]))
+DEQUE_ITERATORS = (
+    type(iter(collections.deque())),
+    type(reversed(collections.deque())),
+)
+RESTS = (
+    type(iter(set())),
+    type(iter(collections.OrderedDict())),
+    type(reversed({})),
+    type(reversed({}.values())),
+    type(reversed({}.items())),
+)
+# What pickle writes by itself, and all of it.
+PICKLED = {DEQUE_ITERATORS[0], *RESTS}
+if sys.version_info < (3, 12):
+    PICKLED.add(DEQUE_ITERATORS[1])
+if not _NEW:
+    PICKLED |= {
+        kind
+        for kind in TYPES - {itertools.groupby, itertools._grouper}
+        if kind.__module__ == "itertools" and "__reduce__" in vars(kind)
+    }
+REDUCERS = dict.fromkeys(_LIST_ITERATORS, _reduce_list_iterator)
+REDUCERS |= dict.fromkeys(DEQUE_ITERATORS, _reduce_deque_iterator)
+REDUCERS |= dict.fromkeys(_DICT_VIEWS, _reduce_dict_view)
+
+# What an Unpickler takes from here.
+OWN = {
+    "_deque_iterator",
+    "_iterate",
+    "_list_iterator",
+    "_rest",
+    "_set_rest",
+    "_view",
+    "make",
+}

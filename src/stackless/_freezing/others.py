@@ -1,10 +1,11 @@
 """Objects that pickle does not know and whose parts can be had: contexts,
-weak references, views of bytes, matches of regular expressions.
+weak references, views of bytes, matches of regular expressions, csv's dialects.
 
 A weak reference takes along what it refers to.  If nothing else does, that is
 gone once the pickle is loaded, and the reference is dead.
 """
 
+import _weakrefset
 import contextvars
 import pickle
 import re
@@ -12,11 +13,24 @@ import sys
 import types
 import weakref
 
+from stackless._freezing import iterators
+
 _WEAK = {
     weakref.WeakSet: "WeakSet",
     weakref.WeakValueDictionary: "WeakValueDictionary",
     weakref.WeakKeyDictionary: "WeakKeyDictionary",
 }
+_DIALECT = (
+    "delimiter",
+    "doublequote",
+    "escapechar",
+    "lineterminator",
+    "quotechar",
+    "quoting",
+    "skipinitialspace",
+    "strict",
+)
+ITERATION_GUARD = getattr(_weakrefset, "_IterationGuard", None)  # up to 3.13
 _MATCHING = "search", "match", "fullmatch"
 
 
@@ -72,6 +86,16 @@ def _match(pattern, how, text, start, end):
     return found
 
 
+def _dialect(options):
+    import _csv
+
+    return _csv.Dialect(**options)
+
+
+def _iteration_guard(container):
+    return ITERATION_GUARD(container).__enter__()
+
+
 # --- written -----------------------------------------------------------------
 
 def _namespaces():
@@ -80,6 +104,12 @@ def _namespaces():
     for name in sorted(modules, key=lambda name: name == "__main__"):
         if issubclass(type(modules[name]), types.ModuleType):
             yield name, modules[name].__dict__
+
+
+def module_of(namespace):
+    """The name of the module whose namespace it is, or None."""
+    names = (name for name, known in _namespaces() if known is namespace)
+    return next(names, None)
 
 
 def name_of_variable(variable):
@@ -154,6 +184,18 @@ def _reduce_match(match):
     return NotImplemented
 
 
+def _reduce_dialect(dialect):
+    return _dialect, ({name: getattr(dialect, name) for name in _DIALECT},)
+
+
+def _reduce_iteration_guard(guard):
+    """What holds a weak collection's items while it is iterated over."""
+    container = guard.weakcontainer()
+    if container is None:
+        return NotImplemented
+    return _iteration_guard, (container,)
+
+
 REDUCERS = {
     contextvars.Context: _reduce_context,
     memoryview: _reduce_view,
@@ -163,13 +205,19 @@ REDUCERS = {
     weakref.ref: _reduce_reference,
 }
 REDUCERS |= dict.fromkeys(_WEAK, _reduce_weak)
+if ITERATION_GUARD is not None:
+    REDUCERS[ITERATION_GUARD] = _reduce_iteration_guard
+if iterators.DIALECT is not None:
+    REDUCERS[iterators.DIALECT] = _reduce_dialect
 
 # What an Unpickler takes from here.
 OWN = {
     "_context",
     "_dead_reference",
     "_decimal_variable",
+    "_dialect",
     "_fill",
+    "_iteration_guard",
     "_match",
     "_reference",
     "_set_context",

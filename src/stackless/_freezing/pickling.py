@@ -5,17 +5,15 @@ in its variables and on its stack, as stackless._core tells it.  A generator
 has such a frame of its own.  What pickle knows by itself is left to it.
 """
 
-import collections
 import contextvars
 import copyreg
 import gc
 import importlib
 import io
-import operator
+import itertools
 import pickle
 import sys
 import types
-import warnings
 import weakref
 
 from stackless import _core
@@ -277,55 +275,10 @@ def _traceback(entries):
     return following
 
 
-def _iterate(mapping, kind, consumed, keys=(), size=0):
-    """The mapping may be without its items yet: they come later."""
-    if len(mapping) < size:
-        ordered = isinstance(mapping, collections.OrderedDict)
-        add = (collections.OrderedDict if ordered else dict).setdefault
-        for key in keys:
-            add(mapping, key, None)
-        if len(mapping) < size:
-            raise ValueError("a dict that one of its keys iterates over")
-    iterator = iter(_view(mapping, kind))
-    for _ in range(consumed):
-        next(iterator)
-    return iterator
-
-
-def _list_iterator(values, backwards, index):
-    """The list may be without its items yet: what sets an index looks."""
-    size = len(values)
-    more = index + backwards - size
-    if more > 0:
-        list.extend(values, [None] * more)
-    iterator = reversed(values) if backwards else iter(values)
-    iterator.__setstate__(index)
-    if more > 0:
-        list.__delitem__(values, slice(size, None))
-    return iterator
-
-
-def _set_iterator(iterator, state):
-    """CPython 3.12 and 3.13 warn that 3.14 can do it no more."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        iterator.__setstate__(state)
-
-
-def _iterator(kind, state):
-    return iterators.make(kind, state)
-
-
 def _closed(kind):
     file = kind()
     file.close()
     return file
-
-
-def _view(mapping, kind):
-    if not isinstance(mapping, dict) or kind not in _KINDS:
-        raise ValueError(f"no view of a dict: {kind!r}")
-    return getattr(mapping, kind)()
 
 
 # --- written -----------------------------------------------------------------
@@ -366,12 +319,6 @@ def _forgotten(error):
         names = ("name", "obj")
     values = {name: getattr(error, name) for name in names}
     return {k: value for k, value in values.items() if value is not None}
-
-
-def _referred_mapping(iterator):
-    return next(
-        (x for x in gc.get_referents(iterator) if isinstance(x, dict)), None
-    )
 
 
 def state_of(tasklet):
@@ -415,16 +362,6 @@ def stack_of(tasklet):
     return stack
 
 
-def reduce_dict_iterator(iterator):
-    """As the dict and how many entries it has passed."""
-    left = operator.length_hint(iterator)
-    mapping = _referred_mapping(iterator)
-    if mapping is None or not left:
-        return iter, ((),)
-    kind = _DICT_ITERATORS[type(iterator)]
-    return _iterate, (mapping, kind, len(mapping) - left)
-
-
 class Reducers:
     """What each part is made of: reducer_override() gives what __reduce__()
     would, and this remembers what parts have in common."""
@@ -447,7 +384,8 @@ class Reducers:
         """Whether pickle cannot write it, but this can."""
         kind = type(value)
         if kind in cls._reducers:
-            return not isinstance(value, (_core.tasklet, _core.channel))
+            own = isinstance(value, (_core.tasklet, _core.channel))
+            return not own and kind not in iterators.PICKLED
         return isinstance(value, BaseException)
 
     def look_at(self, tasklet):
@@ -477,8 +415,10 @@ class Reducers:
             return self._tasklet(value)
         if isinstance(value, _core.channel):
             return self._channel(value)
-        if type(value).__module__ == "itertools":
-            return self._itertools(value)
+        if isinstance(value, itertools.groupby):  # a subclass; up to 3.13
+            raise pickle.PicklingError(  # its __reduce__() forgets the group
+                f"cannot pickle {type(value).__name__!r} object"
+            )
         return classes.reduce_other(value)
 
     # Functions.
@@ -494,7 +434,9 @@ class Reducers:
         namespace = wrapped.namespace
         name = namespace.get("__name__")
         module = sys.modules.get(name) if isinstance(name, str) else None
-        if module is not None and module.__dict__ is namespace:
+        if module is None or module.__dict__ is not namespace:
+            name = others.module_of(namespace)  # it has another name
+        if name is not None:
             return _globals, (name,)
         return _same, (namespace,)
 
@@ -763,14 +705,14 @@ class Reducers:
             f"no module shows the ContextVar {variable.name!r}"
         )
 
-    # Files in memory, iterators, views.
+    # Files in memory, iterators.
 
     def _memory_file(self, file):
         return (_closed, (type(file),)) if file.closed else NotImplemented
 
     def _dict_iterator(self, iterator):
-        make, args = reduce_dict_iterator(iterator)
-        if make is not _iterate:
+        make, args = iterators.reduce_dict_iterator(iterator)
+        if make is iter:
             return make, args
         mapping = args[0]
         keys = self._keys.get(id(mapping))
@@ -778,27 +720,11 @@ class Reducers:
             keys = self._keys[id(mapping)] = list(dict.keys(mapping))
         return make, (*args, keys, len(mapping))
 
-    def _list_iterator(self, iterator):
-        make, args, *state = iterator.__reduce__()
-        if not state or not isinstance(args[0], list):
-            return make, args
-        backwards = type(iterator) is _LIST_ITERATORS[1]
-        return _list_iterator, (args[0], backwards, state[0])
+    def _iterator(self, iterator):
+        reduced = iterators.reduce(iterator)
+        self._kept.append(reduced)
+        return reduced
 
-    def _dict_view(self, view):
-        return _view, (_referred_mapping(view), _DICT_VIEWS[type(view)])
-
-    def _itertools(self, iterator):
-        if type(iterator) in iterators.TYPES:
-            arguments = iterators.state_of(iterator)
-            self._kept.append(arguments)
-            return _iterator, arguments
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            make, args, *state = iterator.__reduce_ex__(PROTOCOL)
-        if not state or state[0] is None:
-            return make, args
-        return make, args, state[0], None, None, _set_iterator
 
     _reducers = {
         types.FunctionType: _function,
@@ -863,27 +789,17 @@ class Pickler(Reducers, pickle.Pickler):
         self._see_that_all_run()
 
 
-_KINDS = ("keys", "values", "items")
-_DICT_ITERATORS = {
-    type(iter({})): "keys",
-    type(iter({}.values())): "values",
-    type(iter({}.items())): "items",
-}
-_LIST_ITERATORS = type(iter([])), type(reversed([]))
-_DICT_VIEWS = {
-    type({}.keys()): "keys",
-    type({}.values()): "values",
-    type({}.items()): "items",
-}
-_OTHERS = classes.REDUCERS | others.REDUCERS
+_OTHERS = classes.REDUCERS | iterators.REDUCERS | others.REDUCERS
 Reducers._reducers |= dict.fromkeys(_OTHERS, Reducers._other)
 Reducers._reducers |= dict.fromkeys(_GENERATORS, Reducers._generator)
-Reducers._reducers |= dict.fromkeys(_DICT_ITERATORS, Reducers._dict_iterator)
-Reducers._reducers |= dict.fromkeys(_DICT_VIEWS, Reducers._dict_view)
-Reducers._reducers |= dict.fromkeys(iterators.TYPES, Reducers._itertools)
+Reducers._reducers |= dict.fromkeys(
+    iterators.DICT_ITERATORS, Reducers._dict_iterator
+)
+Reducers._reducers |= dict.fromkeys(
+    (*iterators.RESTS, *iterators.ITERATORS), Reducers._iterator
+)
 Reducers._reducers |= dict.fromkeys(awaits.TYPES, Reducers._await)
 Reducers._reducers[awaits.WRAPPER] = Reducers._await_wrapper
-Reducers._reducers |= dict.fromkeys(_LIST_ITERATORS, Reducers._list_iterator)
 
 
 class Unpickler(pickle.Unpickler):
@@ -929,7 +845,7 @@ class Unpickler(pickle.Unpickler):
 
 
 # Of these all names in OWN may be referred to, too.
-_HOMES = {home.__name__: home for home in (classes, others)}
+_HOMES = {home.__name__: home for home in (classes, iterators, others)}
 
 # Functions that look for something, and as what an allow-list is asked for it.
 _ASKED = {
@@ -953,9 +869,6 @@ _OWN = {
         "_function",
         "_generator",
         "_internal",
-        "_iterate",
-        "_iterator",
-        "_list_iterator",
         "_method",
         "_same",
         "_set_await",
@@ -964,10 +877,8 @@ _OWN = {
         "_set_exception",
         "_set_function",
         "_set_generator",
-        "_set_iterator",
         "_set_tasklet",
         "_traceback",
-        "_view",
     )
 }
 

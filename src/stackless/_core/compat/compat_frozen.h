@@ -139,9 +139,9 @@ SLP_INTERNAL slp_code_facts *slp_code_facts_of(PyObject *code,
    variables that it may share with frames?  True for too many things. */
 SLP_INTERNAL bool slp_may_belong_to_frame(PyObject *op);
 
-/* An iterator of itertools, from CPython 3.14 on, as a tuple with one item for each
-   of its fields: a number; numbers or objects; or an object in a tuple, which is
-   empty for NULL. TypeError: it is none. */
+/* An iterator of itertools, or another object that compat_shapes.c knows, as a tuple
+   with one item for each of its fields: a number; numbers or objects; or an object
+   in a tuple, which is empty for NULL. TypeError: it is not known. */
 SLP_INTERNAL PyObject *slp_iterator_state(PyObject *op);
 /* Make a fresh one, which is nowhere in use, what the state says; -1 with
    ValueError if one could not go on from there. */

@@ -634,8 +634,7 @@ set_generator_state(PyObject *Py_UNUSED(module), PyObject *args)
 PyDoc_STRVAR(
     iterator_state_doc,
     "_iterator_state(iterator, /)\n--\n\n"
-    "The fields of an iterator of itertools. TypeError if it is none, "
-    "or tells them by\nitself: up to CPython 3.13.");
+    "The fields of an iterator that is known. TypeError if it is not.");
 
 static PyObject *
 iterator_state(PyObject *Py_UNUSED(module), PyObject *op)
