@@ -61,6 +61,7 @@ CORE_USERS = {
     "_freezing/culprit.py",
     "_freezing/freezing.py",
     "_freezing/iterators.py",
+    "_freezing/others.py",
     "_freezing/pickling.py",
     "_freezing/softening.py",
     "_slow_calls.py",

@@ -1,6 +1,7 @@
 """Contexts, weak references, views of bytes and matches are frozen."""
 
 import array
+import contextlib
 import contextvars
 import decimal
 import functools
@@ -14,6 +15,7 @@ import weakref
 import pytest
 import stackless
 from freezing_support import LOG, dumps, go, loads, point, started, thawed
+from stackless import _core
 
 pytestmark = pytest.mark.soft
 
@@ -358,3 +360,206 @@ def test_asynchronous_generators_call_the_hooks_anew():
         assert seen == [original, copy]
     finally:
         sys.set_asyncgen_hooks(*old)
+
+
+# --- decimal.localcontext() --------------------------------------------------
+
+def third():
+    return str(decimal.Decimal(1) / 3)
+
+
+def exactly(*, outer=None, inner=3):
+    with contextlib.ExitStack() as stack:
+        if outer is not None:
+            stack.enter_context(decimal.localcontext(decimal.Context(outer)))
+        with decimal.localcontext() as context:
+            context.prec = inner
+            stackless.schedule_remove(None)
+            LOG.append(third())
+            context.prec += 1
+            LOG.append(third())
+        stackless.schedule_remove(None)
+        LOG.append(third())
+    LOG.append(third())
+
+
+def nested():
+    with decimal.localcontext(prec=5):
+        with decimal.localcontext(prec=2) as context:
+            stackless.schedule_remove(None)
+            LOG.append((context is decimal.getcontext(), third()))
+        LOG.append(third())
+
+
+def told(task):
+    LOG.clear()
+    while task.alive:
+        go(task)
+    return list(LOG)
+
+
+USUAL = "0." + "3" * 28
+
+
+@pytest.fixture
+def decimals():
+    """With 28 digits, whatever the tasklets of a test do."""
+    with decimal.localcontext(decimal.Context(prec=28)):
+        yield
+
+
+COPIES = {
+    "thawed": lambda task: thawed(task),
+    "by value": lambda task: thawed(task, "value"),
+    "cloned": lambda task: task.clone(),
+}
+each_copy = pytest.mark.parametrize("copy", COPIES.values(), ids=COPIES)
+
+
+def apart(function):
+    return suspended_in(contextvars.Context(), function)
+
+
+@each_copy
+def test_a_local_decimal_context(copy, decimals):
+    task = apart(exactly)
+    one, other = copy(task), copy(task)
+    expected = ["0.333", "0.3333", USUAL, USUAL]
+    assert told(one) == expected
+    if copy is not COPIES["cloned"]:  # a clone shares the context itself
+        assert told(copy(other)) == told(task) == expected
+    assert third() == USUAL
+
+
+def test_local_decimal_contexts_of_an_exit_stack(decimals):
+    task = apart(functools.partial(exactly, outer=6, inner=2))
+    expected = ["0.33", "0.333", "0.333333", USUAL]
+    assert told(thawed(task)) == told(task) == expected
+    assert third() == USUAL
+
+
+@each_copy
+def test_nested_local_decimal_contexts(copy, decimals):
+    if sys.version_info < (3, 12):
+        pytest.skip("no localcontext(prec=)")
+    task = apart(nested)
+    expected = [(True, "0.33"), "0.33333"]
+    assert told(copy(task)) == told(task) == expected
+
+
+def test_it_is_that_of_whoever_thaws_elsewhere(decimals):
+    """Behind the `with` nothing is kept of it."""
+    task = apart(exactly)
+    go(task)
+    data = dumps(task)
+    with decimal.localcontext() as context:
+        context.prec = 7
+        assert told(loads(data)) == ["0.3333333"] * 2
+    task.kill()
+
+
+def test_a_local_decimal_context_in_its_context(decimals, with_contexts):
+    task = apart(exactly)
+    assert told(thawed(task)) == ["0.333", "0.3333", USUAL, USUAL]
+    task.kill()
+
+
+def test_one_that_is_not_entered(decimals):
+    manager = decimal.localcontext(decimal.Context(prec=4))
+    copy, leave = thawed((manager, manager.__exit__))
+    with copy:
+        assert third() == "0.3333"
+        leave(None, None, None)
+        assert third() == USUAL
+    assert third() == USUAL
+
+
+def test_a_generator_with_a_local_decimal_context(decimals):
+    def digits():
+        with decimal.localcontext(decimal.Context(prec=4)):
+            yield third()
+            stackless.schedule_remove(None)
+            yield third()
+
+    if sys.version_info < (3, 12):
+        pytest.skip("loops over generators are hard there")
+    def work():
+        for number in digits():
+            LOG.append(number)
+
+    task = apart(work)
+    copy = thawed(task)
+    assert told(copy) == told(task) == ["0.3333"]
+
+
+def test_decimal_contexts_of_an_unknown_layout(decimals, monkeypatch):
+    manager = decimal.localcontext()
+    monkeypatch.setattr(_core, "_iterator_fits", lambda *args: False)
+    error = stackless.check_freezable({"a": manager})
+    assert "decimal.localcontext() cannot be written" in str(error)
+    assert error.path == "['a']"
+
+
+def test_bad_decimal_contexts(decimals):
+    from stackless._freezing import others
+
+    for args in ((1, decimal.Context()), (decimal.Context(), None)):
+        with pytest.raises(ValueError, match="not the state of"):
+            others._local_decimals(*args)
+    assert third() == USUAL
+
+
+# --- tokens ------------------------------------------------------------------
+
+level = contextvars.ContextVar("level", default=0)
+
+
+def setting(value):
+    token = level.set(value)
+    try:
+        second = level.set(value + 1)
+        stackless.schedule_remove(None)
+        LOG.append((level.get(), second.old_value))
+        level.reset(second)
+        LOG.append(level.get())
+    finally:
+        level.reset(token)
+    LOG.append((level.get(), token.old_value is token.MISSING))
+
+
+def test_a_token_goes_along_with_its_context(with_contexts):
+    task = started(setting, 5)
+    data = dumps(task)
+    expected = [(6, 5), 5, (0, True)]
+    assert told(loads(data)) == told(loads(data)) == told(task) == expected
+
+
+def test_a_token_that_is_used(with_contexts):
+    context = contextvars.Context()
+    token = context.run(number.set, 1)
+    context.run(number.reset, token)
+    copy, copied = thawed((token, context))
+    assert copy.var is number and number not in copied
+    with pytest.raises(RuntimeError, match="already been used"):
+        copied.run(number.reset, copy)
+
+
+def test_a_token_in_its_own_context(with_contexts):
+    context = contextvars.Context()
+    token = context.run(number.set, 1)
+    context.run(other_name.set, token)
+    copy = thawed(token)
+    with pytest.raises(ValueError, match="different Context"):
+        number.reset(copy)
+    again, context = thawed((token, context))
+    assert context[other_name] is again
+    context.run(number.reset, again)
+    assert number not in context
+
+
+def test_a_token_alone_is_refused():
+    task = started(setting, 5)
+    error = stackless.check_freezable(task)
+    assert error.variable in ("token", "second") and error.type == "Token"
+    assert "PICKLEFLAGS_PICKLE_CONTEXT" in str(error)
+    task.kill()

@@ -10,7 +10,7 @@ import linecache
 import types
 
 from stackless import _core
-from stackless._freezing import classes
+from stackless._freezing import classes, others
 from stackless._freezing.errors import FreezeError
 
 MAX_DEPTH = 30  # steps from a variable to the culprit
@@ -183,9 +183,8 @@ class _Search:
     def context_parts(self, tasklet):
         """If it goes along."""
         reducers = self.pickler_type(io.BytesIO(), **self.options)
-        context = reducers._context(tasklet)
-        if context is not None:
-            yield None, None, ".context", context
+        if reducers.with_contexts:
+            yield None, None, ".context", others.context_of(tasklet)
 
     def generator_frame(self, generator):
         known = self.generators.get(id(generator))

@@ -238,8 +238,10 @@ def _set_tasklet(tasklet, state, compare=True):
         elif kind & _TEMPVAL:
             tasklet.tempval = tempval
     _core._begin_state(tasklet, name, flags)
-    if context is not None:
+    if type(context) is contextvars.Context:
         tasklet.set_context(context)
+    elif context is not None:
+        others.set_decimals(tasklet, context)
     if attributes is not None:
         classes.set_attributes(tasklet, attributes, setattr)
     if life == _STARTED and more[4] is not None:
@@ -288,6 +290,13 @@ class _Globals:
 
     def __init__(self, namespace):
         self.namespace = namespace
+
+
+class _Decimals:
+    """Stands for the context that decimal has in a tasklet."""
+
+    def __init__(self, context):
+        self.context = context
 
 
 class _Frame:
@@ -377,6 +386,7 @@ class Reducers:
         self._frames = {}
         self._places = {}
         self._softened = {}  # by id(): states of generators
+        self._decimals_set = set()  # by id(): what localcontext() sets
         self._homes = {}  # by id() of code: its function's module
 
     @classmethod
@@ -408,6 +418,8 @@ class Reducers:
         if reduce is not None:
             return reduce(self, value)
         if issubclass(type(value), type):
+            if others.is_local_decimals_type(value):
+                return others._local_decimals_type, ()
             return classes.reduce_class(value, self._kept)
         if isinstance(value, BaseException):
             return self._exception(value)
@@ -419,6 +431,8 @@ class Reducers:
             raise pickle.PicklingError(  # its __reduce__() forgets the group
                 f"cannot pickle {type(value).__name__!r} object"
             )
+        if others.is_local_decimals_type(type(value)):
+            return self._local_decimals(value)
         return classes.reduce_other(value)
 
     # Functions.
@@ -612,13 +626,23 @@ class Reducers:
         )
 
     def _context(self, tasklet):
-        """That of a tasklet, where pickle_flags() asks for it."""
-        if not self.with_contexts:
-            return None
-        ident = tasklet.context_id
-        return next(
-            (c for c in gc.get_referents(tasklet) if id(c) == ident), None
-        )
+        """That of a tasklet, where pickle_flags() asks for it; otherwise what
+        `with decimal.localcontext()` has set in there."""
+        if self.with_contexts:
+            return others.context_of(tasklet)
+        decimals = others.decimals_of(tasklet)
+        return None if decimals is None else _Decimals(decimals)
+
+    def _decimals(self, wrapped):
+        """Written after the frames: those who set it have been met."""
+        known = id(wrapped.context) in self._decimals_set
+        return _same, (wrapped.context if known else None,)
+
+    def _local_decimals(self, manager):
+        make, args = others.reduce_local_decimals(manager)
+        self._kept.append(args)
+        self._decimals_set.add(id(args[0]))
+        return make, args
 
     def _place(self, tasklet, channel):
         """Which one it is in the channel's queue."""
@@ -695,6 +719,14 @@ class Reducers:
     def _other(self, value):
         return _OTHERS[type(value)](value)
 
+    def _token(self, token):
+        if self.with_contexts:
+            return self._iterator(token)
+        raise pickle.PicklingError(
+            "a contextvars.Token without its context, which goes along if "
+            "pickle_flags(PICKLEFLAGS_PICKLE_CONTEXT) is on"
+        )
+
     def _context_variable(self, variable):
         place = others.name_of_variable(variable)
         if place is not None:
@@ -736,6 +768,8 @@ class Reducers:
         io.BytesIO: _memory_file,
         io.StringIO: _memory_file,
         contextvars.ContextVar: _context_variable,
+        contextvars.Token: _token,
+        _Decimals: _decimals,
         _Globals: _globals,
         _Frame: _frame_function,
         _core.tasklet: _tasklet,

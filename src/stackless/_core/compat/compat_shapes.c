@@ -180,6 +180,11 @@ typedef struct {
     int used;
 } token;
 
+typedef struct {
+    PyObject_HEAD
+    PyObject *local, *global;
+} local_decimals;
+
 /* ---- what they rely on --------------------------------------------------- */
 
 /* The next two: all fields have been checked one by one. */
@@ -412,6 +417,15 @@ good_scanner(PyObject *op, const slp_part *p)
            && p[5].number <= 1;
 }
 
+/* It was made with contexts, of a type that only decimal knows. */
+static bool
+good_local_decimals(PyObject *op, const slp_part *p)
+{
+    PyTypeObject *context = Py_TYPE(((local_decimals *)op)->local);
+    return Py_IS_TYPE(p[0].object, context)
+           && Py_IS_TYPE(p[1].object, context);
+}
+
 static bool
 good_token(PyObject *Py_UNUSED(op), const slp_part *p)
 {
@@ -603,5 +617,11 @@ const slp_shape slp_shapes[] = {
      good_token,
      {NEEDED(OBJECT, token, context), NEEDED(OBJECT, token, variable),
       OPTIONAL(OBJECT, token, old), NEEDED(INT, token, used)}},
+    {"decimal.ContextManager",
+     sizeof(local_decimals),
+     false,
+     good_local_decimals,
+     {NEEDED(OBJECT, local_decimals, local),
+      NEEDED(OBJECT, local_decimals, global)}},
     {NULL, 0, false, NULL, {{END, false, 0, 0}}},
 };
