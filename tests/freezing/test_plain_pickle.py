@@ -1,7 +1,14 @@
 """pickle.dumps(), copy.copy() and copy.deepcopy() of tasklets and channels."""
 
+import abc
+import collections
+import contextvars
 import copy
+import dataclasses
+import decimal
+import enum
 import pickle
+import re
 import sys
 import threading
 
@@ -12,6 +19,7 @@ import pytest
 import stackless
 from freezing_support import (
     LOG,
+    OUTCOME,
     PROGRAMS,
     finish,
     go,
@@ -208,3 +216,203 @@ def test_bad_arguments(thing):
     memo = {}
     one = thing()
     assert one.__deepcopy__(memo) is memo[id(one)]
+
+
+# --- what is made inside functions -------------------------------------------
+
+def plain_class():
+    class Thing:
+        def described(self):
+            return type(self).__name__, __class__ is Thing
+
+    one, other = Thing(), Thing()
+    one.itself, other.kind, other.one = one, Thing, one
+    stackless.schedule_remove(None)
+    assert one.itself is one is other.one
+    assert other.kind is Thing is type(one) is type(other)
+    return one.described()
+
+
+def data_class():
+    @dataclasses.dataclass
+    class Point:
+        x: int = 1
+        tags: list = dataclasses.field(default_factory=list)
+
+    point = Point(5)
+    stackless.schedule_remove(None)
+    assert [field.name for field in dataclasses.fields(Point)] == ["x", "tags"]
+    assert Point().tags is not point.tags
+    return (
+        dataclasses.asdict(point),
+        dataclasses.replace(point, x=7).x,
+        point == Point(5),
+        repr(Point()),
+    )
+
+
+def data_class_with_slots():
+    @dataclasses.dataclass(slots=True, frozen=True)
+    class Point:
+        x: int = 1
+
+    point = Point(5)
+    stackless.schedule_remove(None)
+    return point == Point(5), dataclasses.replace(point, x=7).x
+
+
+def enumerations():
+    class Color(enum.Enum):
+        RED = 1
+        BLUE = 2
+
+        def is_red(self):
+            return self is Color.RED
+
+    class Flags(enum.IntFlag):
+        A = 1
+        B = 2
+
+    color, flags = Color.RED, Flags.A | Flags.B
+    stackless.schedule_remove(None)
+    assert color is Color.RED is Color(1) is Color["RED"]
+    return color.is_red(), len(Color), flags == Flags(3), Flags.A in flags
+
+
+def named_tuples():
+    Pair = collections.namedtuple("Pair", "a b")
+    pair = Pair(1, 2)
+    stackless.schedule_remove(None)
+    assert type(pair) is Pair
+    return pair, pair.a, pair._replace(b=3)
+
+
+def bases_and_metaclass():
+    class Meta(abc.ABCMeta):
+        def shout(cls):
+            return cls.__name__.upper()
+
+    class Base(metaclass=Meta):
+        @abc.abstractmethod
+        def name(self): ...
+
+        @property
+        def number(self):
+            return 5
+
+        @classmethod
+        def own(cls):
+            return cls.__name__
+
+        @staticmethod
+        def word():
+            return "word"
+
+    class Sub(Base):
+        __slots__ = ("value",)
+
+        def name(self):
+            return super().own()
+
+    sub = Sub()
+    sub.value = [1]
+    stackless.schedule_remove(None)
+    assert isinstance(sub, Base)
+    return Sub.shout(), sub.name(), sub.number, sub.word(), sub.value
+
+
+def local_errors():
+    class Failure(Exception):
+        def __init__(self, reason, more):
+            super().__init__(reason)
+            self.more = more
+
+    try:
+        raise Failure("reason", [1])
+    except Failure as error:
+        stackless.schedule_remove(None)
+        assert type(error) is Failure
+        return error.args, error.more
+
+
+def nested_iterators():
+    factor, log = 3, []
+    numbers = map(lambda n: n * factor, (n for n in range(3)))
+    for item in enumerate(zip(numbers, re.finditer(".", "abc"))):
+        stackless.schedule_remove(None)
+        log.append(str(item))
+    return log
+
+
+def local_decimals():
+    with decimal.localcontext(decimal.Context(4)):
+        stackless.schedule_remove(None)
+        third = decimal.Decimal(1) / 3
+    return str(third)
+
+
+MADE_INSIDE = [
+    plain_class,
+    data_class,
+    data_class_with_slots,
+    enumerations,
+    named_tuples,
+    bases_and_metaclass,
+    local_errors,
+    nested_iterators,
+    local_decimals,
+]
+
+
+@pytest.mark.parametrize("program", MADE_INSIDE)
+def test_made_inside_a_function(program):
+    expected = contextvars.Context().run(whole, program)
+    task = contextvars.Context().run(start, program)
+    ways = [*PICKLERS.values(), copy.deepcopy]
+    while task.alive:
+        for way in ways:
+            copied = way((list(LOG), task))
+            if isinstance(copied, bytes):
+                copied = pickle.loads(copied)
+            log = list(LOG), list(OUTCOME)
+            LOG[:], each = copied
+            OUTCOME.clear()
+            assert finish(each) == expected
+            LOG[:], OUTCOME[:] = log
+        go(task)
+    assert expected[0][0][0] == "returned"
+
+
+def test_two_tasklets_share_a_class():
+    class Thing:
+        pass
+
+    def work(thing):
+        stackless.schedule_remove(None)
+        return seen.append((thing, Thing))
+
+    seen = []
+    tasks = [waiting(work, Thing()) for _ in range(2)]
+    for task in pickle.loads(pickle.dumps(tasks)):
+        frames = stackless._core._tasklet_state(task)[3][0]
+        thing, = (s for s in frames[0][5] if type(s).__name__ == "Thing")
+        seen.append(type(thing))
+    assert seen[0] is seen[1] is not Thing
+    for task in tasks:
+        task.kill()
+
+
+def test_a_class_inside_another_object():
+    class Thing:
+        pass
+
+    def work(things):
+        stackless.schedule_remove(None)
+        return things
+
+    for things in [Thing], [Thing()], {"a": Thing}:
+        task = waiting(work, things)
+        with pytest.raises(ERRORS, match="Thing"):
+            pickle.dumps(task)
+        assert copy.deepcopy(task).alive
+        task.kill()

@@ -21,7 +21,7 @@ import weakref
 
 from stackless._freezing import codes
 
-_HEAP_TYPE = 1 << 9  # type.__flags__
+HEAP_TYPE = 1 << 9  # type.__flags__
 # Of C types; no class statement makes them.
 _NATIVE = (
     types.MethodDescriptorType,
@@ -96,7 +96,7 @@ def _set_class(cls, state):
 
 
 def _namespace_cell(cls):
-    if not cls.__flags__ & _HEAP_TYPE:
+    if not cls.__flags__ & HEAP_TYPE:
         raise ValueError(f"not made by a class statement: {cls!r}")
     return types.CellType(_namespace(cls))
 
@@ -178,7 +178,7 @@ def is_found(value, module, qualname):
 
 def is_local(cls):
     """Whether a class goes by value."""
-    if not cls.__flags__ & _HEAP_TYPE:
+    if not cls.__flags__ & HEAP_TYPE:
         return False
     module, qualname = cls.__module__, codes._qualname(cls)
     if is_found(cls, module, qualname):

@@ -225,25 +225,12 @@ def _locals(code):
     return len(names)
 
 
-def _has_local_decimals(tasklet):
-    (_, _, life, more), generators = pickling.state_of(tasklet)
-    if life != pickling._STARTED:
-        return False
-    for frame in more[0]:
-        if type(frame) is not tuple:
-            known = generators.get(id(frame))
-            frame = (known or _core._generator_state(frame))[0]
-        if any(map(others.has_local_decimals, frame[5])):
-            return True
-    return False
-
-
 def clone(tasklet):
     """See tasklet.clone()."""
     copy = _core._clone_plain(tasklet)
     if copy is None:
         copy = _Copier().tasklet(tasklet)
     decimals = others.decimals_of(tasklet)
-    if decimals is not None and _has_local_decimals(tasklet):
+    if decimals is not None and pickling.has_local_decimals(tasklet):
         others.set_decimals(copy, decimals)
     return copy

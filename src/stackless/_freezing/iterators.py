@@ -581,6 +581,8 @@ if not _NEW:
         for kind in TYPES - {itertools.groupby, itertools._grouper}
         if kind.__module__ == "itertools" and "__reduce__" in vars(kind)
     }
+# By whose __reduce__() it writes them, at least.
+WRITTEN = PICKLED | {*_LIST_ITERATORS, *DICT_ITERATORS}
 REDUCERS = dict.fromkeys(_LIST_ITERATORS, _reduce_list_iterator)
 REDUCERS |= dict.fromkeys(DEQUE_ITERATORS, _reduce_deque_iterator)
 REDUCERS |= dict.fromkeys(_DICT_VIEWS, _reduce_dict_view)

@@ -6,6 +6,7 @@ gone once the pickle is loaded, and the reference is dead.
 """
 
 import _weakrefset
+import builtins
 import contextvars
 import gc
 import pickle
@@ -33,6 +34,13 @@ _DIALECT = (
     "strict",
 )
 ITERATION_GUARD = getattr(_weakrefset, "_IterationGuard", None)  # up to 3.13
+# Types that are named in the module types, and called otherwise.
+_TYPES = {
+    kind: name
+    for name, kind in vars(types).items()
+    if isinstance(kind, type) and not hasattr(builtins, kind.__name__)
+    and kind.__module__ == "builtins"
+}
 _MATCHING = "search", "match", "fullmatch"
 
 
@@ -88,6 +96,23 @@ def _dead_reference():
 
 def _reference(value, callback):
     return weakref.ref(value, callback)
+
+
+def _type(name):
+    return next(kind for kind, known in _TYPES.items() if known == name)
+
+
+def _dead_method():
+    return weakref.WeakMethod(_Mortal().method)
+
+
+class _Mortal:
+    def method(self):
+        """Is gone with what it is of."""
+
+
+def _weak_method(value, function, callback):
+    return weakref.WeakMethod(types.MethodType(function, value), callback)
 
 
 def _weak(kind):
@@ -167,6 +192,14 @@ def is_local_decimals_type(kind):
     )
 
 
+def reduce_type(kind):
+    """One that is not found by its own name, or None."""
+    if is_local_decimals_type(kind):
+        return _local_decimals_type, ()
+    name = _TYPES.get(kind)
+    return None if name is None else (_type, (name,))
+
+
 def _decimals_set_by(manager):
     """What decimal.localcontext() sets, and what it sets afterwards.
 
@@ -228,6 +261,23 @@ def _refuse_proxy(proxy):
     raise pickle.PicklingError(f"cannot pickle {type(proxy).__name__!r} object")
 
 
+def _reduce_weak_method(reference):
+    method = reference()
+    if method is None:
+        return _dead_method, ()
+    cells = reference.__callback__.__closure__
+    names = reference.__callback__.__code__.co_freevars
+    callback = dict(zip(names, cells))["callback"].cell_contents
+    return _weak_method, (method.__self__, method.__func__, callback)
+
+
+def _refuse_finalizer(finalizer):
+    """That of a copy would be one that nobody knows of."""
+    if not finalizer.alive:
+        return NotImplemented
+    raise pickle.PicklingError("cannot pickle 'finalize' object")
+
+
 def _reduce_weak(collection):
     values = list(
         collection
@@ -282,6 +332,8 @@ REDUCERS = {
     memoryview: _reduce_view,
     re.Match: _reduce_match,
     weakref.CallableProxyType: _refuse_proxy,
+    weakref.WeakMethod: _reduce_weak_method,
+    weakref.finalize: _refuse_finalizer,
     weakref.ProxyType: _refuse_proxy,
     weakref.ref: _reduce_reference,
 }
@@ -298,12 +350,15 @@ OWN = {
     "_decimal_variable",
     "_dialect",
     "_fill",
+    "_dead_method",
     "_iteration_guard",
     "_local_decimals",
     "_local_decimals_type",
     "_match",
     "_reference",
     "_set_context",
+    "_type",
     "_view",
     "_weak",
+    "_weak_method",
 }

@@ -87,6 +87,18 @@ def _internal(name):
     return next(f for f, known in _INTERNAL.items() if known == name)
 
 
+def _call(function, *args):
+    return function(*args)
+
+
+def _new_object(kind, *args):
+    return kind.__new__(kind, *args)
+
+
+def _new_object_ex(kind, args, keywords):
+    return kind.__new__(kind, *args, **keywords)
+
+
 def _by_name(module, qualname):
     value = importlib.import_module(module)
     for part in qualname.split("."):
@@ -257,6 +269,18 @@ def _set_channel(channel, state):
     classes.set_attributes(channel, attributes, setattr)
 
 
+def _new_exception(kind, native, args):
+    """Without asking the program's __new__() or __init__(): arguments are not
+    always what they take."""
+    if native.__flags__ & classes.HEAP_TYPE or not (
+        issubclass(native, BaseException) and issubclass(kind, native)
+    ):
+        raise ValueError(f"no exception of CPython's: {native!r}")
+    error = native.__new__(kind, *args)
+    native.__init__(error, *args)
+    return error
+
+
 def _set_exception(error, state):
     state, cause, context, suppress, traceback, attributes = state
     if state is not None:
@@ -327,7 +351,27 @@ def _forgotten(error):
     elif isinstance(error, AttributeError) and sys.version_info < (3, 12):
         names = ("name", "obj")
     values = {name: getattr(error, name) for name in names}
-    return {k: value for k, value in values.items() if value is not None}
+    values = {k: value for k, value in values.items() if value is not None}
+    for name in copyreg._slotnames(type(error)):
+        if hasattr(error, name):
+            values[name] = getattr(error, name)
+    return values
+
+
+def _native(error):
+    """The class of CPython's that makes an exception, if its own __new__() or
+    __init__() would be asked otherwise; or None."""
+    kind = type(error)
+    native = next(k for k in kind.__mro__ if not k.__flags__ & classes.HEAP_TYPE)
+    asked = (
+        kind.__init__ is not native.__init__
+        or kind.__new__ is not native.__new__
+    )
+    usual = (
+        kind.__reduce__ is native.__reduce__
+        and kind.__reduce_ex__ is native.__reduce_ex__
+    )
+    return native if asked and usual else None
 
 
 def state_of(tasklet):
@@ -354,6 +398,20 @@ def state_of(tasklet):
             f"cannot freeze: tasklet {tasklet.name} has C state: {error}"
         ) from None
     return (name, flags, life, (frames, *more[1:])), generators
+
+
+def has_local_decimals(tasklet):
+    """Whether one of its frames is in a `with decimal.localcontext()`."""
+    (_, _, life, more), generators = state_of(tasklet)
+    if life != _STARTED:
+        return False
+    for frame in more[0]:
+        if type(frame) is not tuple:
+            known = generators.get(id(frame))
+            frame = (known or _core._generator_state(frame))[0]
+        if any(map(others.has_local_decimals, frame[5])):
+            return True
+    return False
 
 
 def stack_of(tasklet):
@@ -418,8 +476,9 @@ class Reducers:
         if reduce is not None:
             return reduce(self, value)
         if issubclass(type(value), type):
-            if others.is_local_decimals_type(value):
-                return others._local_decimals_type, ()
+            reduced = others.reduce_type(value)
+            if reduced is not None:
+                return reduced
             return classes.reduce_class(value, self._kept)
         if isinstance(value, BaseException):
             return self._exception(value)
@@ -683,6 +742,15 @@ class Reducers:
         if not isinstance(reduced, tuple):
             return NotImplemented
         make, args, *state = reduced
+        attributes = _forgotten(error)
+        native = _native(error)
+        if native is not None and make is type(error):
+            if isinstance(error, BaseExceptionGroup) and args != (
+                parts := (error.message, error.exceptions)
+            ):
+                args, attributes["args"] = parts, args
+            make, args = _new_exception, (make, native, args)
+        self._kept.append(args)
         return (
             make,
             args,
@@ -692,7 +760,7 @@ class Reducers:
                 error.__context__,
                 error.__suppress_context__,
                 error.__traceback__,
-                _forgotten(error),
+                attributes,
             ),
             None,
             None,
@@ -897,6 +965,7 @@ _OWN = {
         "_anext",
         "_await",
         "_await_wrapper",
+        "_call",
         "_cell",
         "_closed",
         "_finished_generator",
@@ -904,6 +973,9 @@ _OWN = {
         "_generator",
         "_internal",
         "_method",
+        "_new_exception",
+        "_new_object",
+        "_new_object_ex",
         "_same",
         "_set_await",
         "_set_cell",

@@ -1,15 +1,20 @@
 """For pickle.dumps() and copy: what a tasklet and a channel are reduced to.
 
-Pickle asks nobody how to write a function, and knows no cells, generators or
-modules.  So what frames refer to directly is wrapped in objects that are
-reduced to it; what is inside other objects pickle has to know by itself.
+Pickle asks nobody how to write a function or a class, and knows no cells,
+generators or modules.  So what frames refer to directly is wrapped in objects
+that are reduced to it, and what is in a class, and in the attributes of its
+instances; what is inside other objects pickle has to know by itself.
 """
 
+import copyreg
+import io
 import operator
+import re
+import types
 import weakref
 
 import stackless
-from stackless._freezing import pickling
+from stackless._freezing import classes, iterators, others, pickling
 
 # By id() of what they stand for: one object is one in the pickle, too.
 _parts = weakref.WeakValueDictionary()
@@ -25,24 +30,150 @@ class _Part:
         self.runner = None  # of a generator: a tasklet that is inside of it
 
     def __reduce_ex__(self, protocol):
+        value = self.value
+        owner = _owner(value)
+        if owner is not None:
+            return getattr, (_wrap(owner, None), value.__name__)
         reducers = pickling.Reducers()
         if self.runner is not None:
             reducers.look_at(self.runner)
-        reduced = reducers.reducer_override(self.value)
+        reduced = reducers.reducer_override(value)
         if reduced is NotImplemented:
-            function = self.value
-            return pickling._by_name, (
-                function.__module__,
-                function.__qualname__,
-            )
-        return _wrap_reduced(reduced, None)
+            reduced = value.__reduce_ex__(max(protocol, 2))
+        if type(reduced) is str:
+            return pickling._by_name, (value.__module__, reduced)
+        make, args, *rest = reduced
+        if make is copyreg.__newobj__:
+            reduced = pickling._new_object, args, *rest
+        elif make is copyreg.__newobj_ex__:
+            reduced = pickling._new_object_ex, args, *rest
+        elif _is_to_wrap(make):
+            reduced = pickling._call, (make, *args), *rest
+        return _wrap_reduced(reduced, None, _has_attributes(value))
 
 
-def _wrap_reduced(reduced, runner):
+class _Reduced:
+    """Stands for what is loaded from a tuple of __reduce__()."""
+
+    def __init__(self, reduced):
+        self.reduced = reduced
+
+    def __reduce__(self):
+        return self.reduced
+
+
+def _has_attributes(value):
+    """Whether dicts in its state are nobody's but its own."""
+    kinds = type, types.FunctionType, BaseException, *classes.REDUCERS
+    of_dataclasses = type(value).__module__ == "dataclasses"
+    return (
+        isinstance(value, kinds)
+        or of_dataclasses
+        or classes.is_local(type(value))
+    )
+
+
+_SCANNER_METHOD = type(re.compile("").scanner("").search)
+# Iterators that pickle writes if it can write what they are made of.
+_ITERATORS = enumerate, filter, map, reversed, zip, type(iter(int, 1))
+
+
+def _owner(method):
+    """What a method of C's is found in, or None."""
+    if type(method) in (types.BuiltinMethodType, _SCANNER_METHOD):
+        return method.__self__
+    if type(method) is types.MethodDescriptorType:
+        return method.__objclass__
+    return None
+
+
+def _is_to_wrap(value):
+    """What pickle writes as it is must not be: it would be two objects if it
+    was met inside another one, too."""
+    kind = type(value)
+    if kind is types.FunctionType:
+        return not pickling._found_by_name(value)
+    if kind in (io.BytesIO, io.StringIO):
+        return value.closed
+    if issubclass(kind, type):
+        known = others.reduce_type(value) is not None
+        return known or classes.is_local(value)
+    if kind in _ITERATORS:
+        _, args, *_ = value.__reduce__()
+        return any(_is_needed(arg) for arg in args)
+    owner = _owner(value)
+    if owner is not None:
+        return _is_to_wrap(owner)
+    return (
+        pickling.Reducers.handles(value)
+        or classes.is_local(kind)
+        or kind.__module__ == "dataclasses"  # some are known by identity
+        or others.is_local_decimals_type(kind)
+    )
+
+
+def _is_needed(value):
+    """Whether pickle cannot write it at all."""
+    if type(value) is types.MethodType:
+        return _is_needed(value.__self__) or _is_needed(value.__func__)
+    return type(value) not in iterators.WRITTEN and _is_to_wrap(value)
+
+
+def _wrap_reduced(reduced, runner, attributes=False):
     make, args, *rest = reduced
+    if make is copyreg.__newobj__ and _is_to_wrap(args[0]):
+        make = pickling._new_object
+    args = _wrap(args, runner)
+    if make is classes._class:
+        args = (*args[:3], _wrap_values(args[3]))
     if rest:
         rest[0] = _wrap(rest[0], runner)
-    return make, _wrap(args, runner), *rest
+        if attributes:
+            rest[0] = _wrap_attributes(rest[0])
+    for n in range(1, min(len(rest), 3)):
+        if rest[n] is not None:  # items
+            rest[n] = iter([_wrap(item, runner) for item in rest[n]])
+    return make, args, *rest
+
+
+def _wrap_attributes(state):
+    if type(state) is tuple:
+        return tuple(map(_wrap_own, state))
+    return _wrap_own(state)
+
+
+def _wrap_own(part):
+    """A part of a state that nobody else refers to."""
+    if type(part) is dict:
+        return _wrap_values(part)
+    if type(part) is list:
+        return [_wrap(item, None) for item in part]
+    if type(part) is classes._Methods:
+        methods = _wrap(part.cls, None), _wrap_values(part.names)
+        return _Reduced((classes._set_names, methods))
+    return part
+
+
+# Dicts in a class that belong to how it is made.
+_OF_CLASSES = {
+    "__annotations__",
+    "__dataclass_fields__",
+    "_field_defaults",
+    "_member_map_",
+    "_value2member_map_",
+}
+
+
+def _wrap_values(names):
+    """Of a namespace, or attributes."""
+    return {
+        name: (
+            _wrap_values(value)
+            if name in _OF_CLASSES and type(value) is dict
+            else _wrap(value, None)
+        )
+        for name, value in names.items()
+    }
 
 
 def _wrap(value, runner):
@@ -52,7 +183,7 @@ def _wrap(value, runner):
         if all(a is b for a, b in zip(wrapped, value)):
             return value
         return wrapped
-    if not pickling.Reducers.handles(value):
+    if not _is_to_wrap(value):
         return value
     part = _parts.get(id(value))
     if part is None:
@@ -84,8 +215,14 @@ def reduce(value, protocol=2):
     """What __reduce_ex__() of a tasklet or a channel returns."""
     operator.index(protocol)  # or TypeError
     reduced = pickling.Reducers().reducer_override(value)
-    runner = value if isinstance(value, stackless.tasklet) else None
-    return _wrap_reduced(reduced, runner)
+    if not isinstance(value, stackless.tasklet):
+        return _wrap_reduced(reduced, None)
+    make, args, (*state, context, attributes), *rest = reduced
+    if type(context) is pickling._Decimals:
+        known = pickling.has_local_decimals(value)
+        context = context.context if known else None
+    state = (*state, context, attributes)
+    return _wrap_reduced((make, args, state, *rest), value)
 
 
 def deep_copy(value, memo):

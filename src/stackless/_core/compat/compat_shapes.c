@@ -422,8 +422,8 @@ static bool
 good_local_decimals(PyObject *op, const slp_part *p)
 {
     PyTypeObject *context = Py_TYPE(((local_decimals *)op)->local);
-    return Py_IS_TYPE(p[0].object, context)
-           && Py_IS_TYPE(p[1].object, context);
+    return PyObject_TypeCheck(p[0].object, context)
+           && PyObject_TypeCheck(p[1].object, context);
 }
 
 static bool
