@@ -13,7 +13,7 @@ import threading
 import pytest
 import stackless
 from freezing_support import started
-from stackless._freezing import envelope, iterators, pickling
+from stackless._freezing import envelope, iterators
 from tasks import in_thread, pause, spawn
 
 KEY = bytes(range(32))

@@ -72,10 +72,11 @@ def test_states():
 
 
 def test_iterators():
-    found = outcomes("iterators", 10_000)
-    assert sum(found.values()) == 10_000
-    assert found["ValueError"] > 1000
-    assert found["worked"] > 1000
+    count = 1_000 if SANITIZED else 10_000
+    found = outcomes("iterators", count)
+    assert sum(found.values()) == count
+    assert found["ValueError"] > count / 10
+    assert found["worked"] > count / 10
 
 
 @pytest.mark.parametrize("kind", ["frames", "pickles"])

@@ -7,7 +7,6 @@ has such a frame of its own.  What pickle knows by itself is left to it.
 
 import contextvars
 import copyreg
-import gc
 import importlib
 import io
 import itertools

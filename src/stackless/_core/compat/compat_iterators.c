@@ -182,9 +182,11 @@ array_fits(const void *array, bool objects, PyObject *v)
     return good;
 }
 
-/* Does the word there look like an address?  Only then is it used as one. */
+/* Does the word there look like an address?  Only then is it used as one, when all
+   other fields are right: their lengths are among those. */
 static bool
-field_fits(PyObject *op, const slp_field *f, PyObject *v, bool arrays)
+field_fits(PyObject *op, const slp_shape *s, const slp_field *f, PyObject *v,
+           bool arrays)
 {
     if (has_number(f)) {
         return is_number(v, number_at(op, f));
@@ -193,13 +195,16 @@ field_fits(PyObject *op, const slp_field *f, PyObject *v, bool arrays)
         return false;
     }
     PyObject *raw = *object_at(op, f);
-    if (f->kind == ARRAY) {
-        return arrays ? array_fits(raw, false, v)
-                      : (uintptr_t)raw > USHRT_MAX
-                            && (uintptr_t)raw % sizeof(void *) == 0;
+    bool values = f->kind == VALUES;
+    if (arrays && (values || f->kind == ARRAY)) {
+        return length_at(op, s, f) == PyTuple_GET_SIZE(v)
+               && array_fits(values ? object_at(op, f) : (void *)raw, values,
+                             v);
     }
-    if (f->kind == VALUES) {
-        return array_fits(object_at(op, f), true, v);
+    if (values || f->kind == ARRAY) {
+        return values
+               || ((uintptr_t)raw > USHRT_MAX
+                   && (uintptr_t)raw % sizeof(void *) == 0);
     }
     return raw == (PyTuple_GET_SIZE(v) ? PyTuple_GET_ITEM(v, 0) : NULL);
 }
@@ -215,7 +220,7 @@ slp_iterator_fits(PyObject *op, PyObject *words)
     bool good = true;
     for (int n = 0; good && n < 2 * count_fields(s); n++) {
         int i = n % count_fields(s);
-        good = field_fits(op, &s->fields[i], PyTuple_GET_ITEM(words, i),
+        good = field_fits(op, s, &s->fields[i], PyTuple_GET_ITEM(words, i),
                           n >= count_fields(s));
     }
     return good;
