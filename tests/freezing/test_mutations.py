@@ -179,3 +179,89 @@ def test_a_generator_waits_for_something():
     digest = codes.digest(delegating.__code__)
     with pytest.raises(ValueError, match="not the state of this generator"):
         pickling._set_generator(copy, (frame, *rest, digest))
+
+
+# What a pickle has of a tasklet; see packed.c.
+
+
+def pausing(value):
+    stackless.schedule_remove(value)
+
+
+def packed(name="name"):
+    """(numbers, objects): name, tempval, function, variables."""
+    task = stackless.tasklet(pausing)("value")
+    task.name = name
+    stackless.run()
+    numbers, *objects = pickling.Reducers().reducer_override(task)[2]
+    assert objects == [name, "value", pausing, "value"]
+    return numbers, objects
+
+
+def changed_bytes(numbers):
+    """One byte has another value, is missing, or is there twice."""
+    for n in range(len(numbers)):
+        for value in 0, 1, 2, 127, 128, 255, numbers[n] ^ 4, numbers[n] ^ 128:
+            yield numbers[:n] + bytes([value]) + numbers[n + 1 :]
+        yield numbers[:n] + numbers[n + 1 :]
+        yield numbers[:n] + numbers[n : n + 1] + numbers[n:]
+        yield numbers[:n]
+
+
+def restored(state):
+    """The tasklet, or None and it is as it was."""
+    task = stackless.tasklet()
+    try:
+        task.__setstate__(state)
+    except (TypeError, ValueError, stackless.ThawError):
+        assert not task.alive
+        return None
+    repr(task)
+    return task
+
+
+def test_a_state_is_for_a_fresh_tasklet():
+    numbers, objects = packed()
+    task = restored((numbers, *objects))
+    assert task.name == "name"
+    assert task.tempval == "value"
+    assert task.paused
+    for used in task, stackless.current, stackless.main:
+        with pytest.raises(ValueError, match="not a fresh tasklet"):
+            used.__setstate__((numbers, *objects))
+    assert task.paused
+
+
+def test_no_byte_of_a_state_is_taken_for_good():
+    numbers, objects = packed()
+    changed = {*changed_bytes(numbers)} - {numbers}
+    done = [restored((each, *objects)) for each in changed]
+    assert done.count(None) > len(done) * 0.8
+    for task in filter(None, done):
+        task.bind()
+
+
+@pytest.mark.parametrize("change", [
+    lambda objects: objects[:-1],
+    lambda objects: [*objects, None],
+    lambda objects: [1, *objects[1:]],  # a name
+    lambda objects: [*objects[:2], len, *objects[3:]],
+    lambda objects: [],
+], ids=["fewer", "more", "name", "function", "none"])
+def test_the_objects_of_a_state_are_looked_at(change):
+    numbers, objects = packed()
+    task = stackless.tasklet()
+    with pytest.raises(ValueError, match="not the state of a"):
+        task.__setstate__((numbers, *change(objects)))
+    assert not task.alive
+
+
+@pytest.mark.parametrize("state", [
+    None, (), [], ("",), (b"",), (b"\3",), (b"\3\0",), (b"\0\0",), (b"\0\x40", 1),
+    (b"\3\0" + b"\xff" * 20,), (b"\3\0" + b"\xff" * 8 + b"\x7f",),
+])  # fmt: skip
+def test_what_is_no_state(state):
+    task = stackless.tasklet()
+    with pytest.raises(ValueError, match="not the state of a tasklet"):
+        task.__setstate__(state)
+    assert not task.alive

@@ -11,6 +11,8 @@
 #include "core/watchdog.h"
 #include "module.h"
 #include "pickle/frozen.h"
+#include "pickle/hooks.h"
+#include "pickle/packed.h"
 #include "types/types.h"
 
 #define PICKLE_FLAGS 15 /* the bits that are defined */
@@ -616,6 +618,7 @@ drop_callbacks(slp_state *s)
     Py_CLEAR(s->channel_callback);
     Py_CLEAR(s->schedule_callback);
     Py_CLEAR(s->error_handler);
+    Py_CLEAR(s->hooks);
     slp_quick_update_all(s);
 }
 
@@ -816,8 +819,9 @@ name_functions(PyObject *module)
 {
     PyObject *package = PyUnicode_InternFromString("stackless");
     int r = package == NULL ? -1 : 0;
-    PyMethodDef *tables[] = {methods, slp_interrupt_methods,
-                             slp_frozen_methods, slp_facts_methods};
+    PyMethodDef *tables[] = {
+        methods,           slp_interrupt_methods, slp_frozen_methods,
+        slp_facts_methods, slp_packed_methods,    slp_hooks_methods};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(tables); i++) {
         PyMethodDef *def = tables[i];
         for (; r == 0 && def->ml_name != NULL; def++) {
@@ -855,8 +859,9 @@ module_exec(PyObject *module)
         || slp_misc_types_setup(s, module) < 0 || slp_bomb_setup(s, module) < 0
         || slp_tasklet_setup(s, module) < 0 || slp_channel_setup(s, module) < 0
         || slp_points_setup(s, module) < 0 || slp_frozen_setup(s) < 0
-        || slp_state_publish(s) < 0 || slp_capi_setup(module) < 0
-        || slp_check_setup(module) < 0 || register_hooks(module) < 0) {
+        || slp_hooks_setup(s, module) < 0 || slp_state_publish(s) < 0
+        || slp_capi_setup(module) < 0 || slp_check_setup(module) < 0
+        || register_hooks(module) < 0) {
         return -1;
     }
     return self_check(s, module);

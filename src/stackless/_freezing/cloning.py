@@ -64,7 +64,6 @@ class _Copier:
         (name, flags, life, more), self.generators = pickling.state_of(tasklet)
         copy = type(tasklet).__new__(type(tasklet))
         self.task, self.clone = tasklet, copy
-        digests = b""
         if life == pickling._STARTED:
             frames = more[0]
             self.cells(frames)
@@ -74,8 +73,8 @@ class _Copier:
                 value, kind = None, 0  # what it sends is the original's
             more = copies, exc, value, kind, None, 0
         attributes = object.__getstate__(tasklet)
-        state = name, flags, life, more, digests, None, None, attributes
-        pickling._set_tasklet(copy, state, compare=False)
+        state = name, flags, life, more
+        pickling.restore(copy, state, None, 0, None, attributes)
         return copy
 
     def cells(self, frames):

@@ -5,8 +5,10 @@ in its variables and on its stack, as stackless._core tells it.  A generator
 has such a frame of its own.  What pickle knows by itself is left to it.
 """
 
+import _compat_pickle
 import contextvars
 import copyreg
+import functools
 import importlib
 import io
 import itertools
@@ -230,10 +232,19 @@ def _join(tasklet, channel, sending, place):
     _core._join(tasklet, channel, sending, follower)
 
 
-def _set_tasklet(tasklet, state, compare=True):
-    name, flags, life, more, digests, place, context, attributes = state
+def _set_tasklet(tasklet, state):
+    """What happens if the class has got no other __setstate__()."""
+    _core.tasklet.__setstate__(tasklet, state)
+
+
+def restore(tasklet, state, digests, place, context, attributes):
+    """What C does by itself if nothing has to be asked or set but frames.
+
+    digests: None if it is known that all code is what it was.
+    """
+    name, flags, life, more = state
     if life == _STARTED:
-        if compare:
+        if digests is not None:
             unknown = []
             _compare(more[0], digests, unknown.append)
             if unknown or {*map(type, more[0])} != _ONLY_FRAMES:
@@ -428,23 +439,31 @@ def stack_of(tasklet):
     return stack
 
 
-class Reducers:
+def _made(kind):
+    return functools.cached_property(lambda self: kind())
+
+
+class Reducers(_core._PicklerBase):
     """What each part is made of: reducer_override() gives what __reduce__()
     would, and this remembers what parts have in common."""
 
     def __init__(self, by_value=False):
         self.by_value = by_value
         self.with_contexts = bool(_core.pickle_flags() & _PICKLE_CONTEXT)
+        # Whether C may write frames as they are.
+        self._is_plain = not (by_value or self.with_contexts)
         self._running = {}  # generators that a tasklet has to run
-        self._run = set()  # by id(), those that one does
-        self._kept = []  # what must not be freed: pickle remembers ids
-        self._namespaces = {}
-        self._keys = {}  # by id() of dicts that something iterates over
-        self._frames = {}
-        self._places = {}
-        self._softened = {}  # by id(): states of generators
-        self._decimals_set = set()  # by id(): what localcontext() sets
-        self._homes = {}  # by id() of code: its function's module
+
+    # Made when they are needed.
+    _run = _made(set)  # by id(), those that a tasklet does run
+    _kept = _made(list)  # what must not be freed: pickle remembers ids
+    _namespaces = _made(dict)
+    _keys = _made(dict)  # by id() of dicts that something iterates over
+    _frames = _made(dict)
+    _places = _made(dict)
+    _softened = _made(dict)  # by id(): states of generators
+    _decimals_set = _made(set)  # by id(): what localcontext() sets
+    _homes = _made(dict)  # by id() of code: its function's module
 
     @classmethod
     def handles(cls, value):
@@ -470,7 +489,8 @@ class Reducers:
                     f"generator {generator.__qualname__} is running"
                 )
 
-    def reducer_override(self, value):
+    def _reduce(self, value):
+        """What C leaves to us."""
         reduce = self._reducers.get(type(value))
         if reduce is not None:
             return reduce(self, value)
@@ -656,32 +676,24 @@ class Reducers:
 
     def _tasklet(self, tasklet):
         name, flags, life, more = self.look_at(tasklet)
-        self._kept.append(more)
-        digests, place = b"", None
+        digests, place = b"", 0
         if life == _STARTED:
             frames, digests = self._note_all(more[0])
-            if frames is not more[0]:
-                more = (frames, *more[1:])
-                self._kept.append(more)
+            more = (frames, *more[1:])
             if more[4] is not None:
                 place = self._place(tasklet, more[4])
-        return (
-            copyreg.__newobj__,
-            (type(tasklet),),
-            (
-                name,
-                flags,
-                life,
-                more,
-                digests,
-                place,
-                self._context(tasklet),
-                object.__getstate__(tasklet),
-            ),
-            None,
-            None,
-            _set_tasklet,
+        packed = _core._pack_tasklet(
+            (name, flags, life, more),
+            digests,
+            place,
+            self._context(tasklet),
+            object.__getstate__(tasklet),
         )
+        self._kept.append(packed)
+        made = copyreg.__newobj__, (type(tasklet),), packed
+        if type(tasklet).__setstate__ is _core.tasklet.__setstate__:
+            return made
+        return (*made, None, None, _set_tasklet)
 
     def _context(self, tasklet):
         """That of a tasklet, where pickle_flags() asks for it; otherwise what
@@ -887,7 +899,8 @@ class Pickler(Reducers, pickle.Pickler):
 
     def _dump(self, value):
         pickle.Pickler.dump(self, value)
-        self._see_that_all_run()
+        if self._running:
+            self._see_that_all_run()
 
 
 _OTHERS = classes.REDUCERS | iterators.REDUCERS | others.REDUCERS
@@ -903,19 +916,23 @@ Reducers._reducers |= dict.fromkeys(awaits.TYPES, Reducers._await)
 Reducers._reducers[awaits.WRAPPER] = Reducers._await_wrapper
 
 
-class Unpickler(pickle.Unpickler):
+class Unpickler(_core._UnpicklerBase, pickle.Unpickler):
     """Unpickler(file, *, find_class=None)
 
     Reads what a Pickler has written.  find_class(module, name) is asked, if it
     is not None, for each global name; it returns the object or raises.
     """
 
-    def __init__(self, file, *, find_class=None):
-        super().__init__(file)
-        self._find_class = find_class
+    _ask = None  # as for an allow-list
 
-    def find_class(self, module, name):
-        ask = self._find_class
+    def __init__(self, file, *, find_class=None):
+        pickle.Unpickler.__init__(self, file)
+        if find_class is not None:
+            self._ask = find_class
+
+    def _find(self, module, name):
+        """What C leaves to us: it finds what is there and needs no asking."""
+        ask = self._ask
         if module == __name__:
             own = _OWN.get(name)
             return own if own and ask is None else self._asked(own, name)
@@ -939,7 +956,7 @@ class Unpickler(pickle.Unpickler):
             return function
 
         def asked(*args):
-            self._find_class(*_ASKED[name](*args))
+            self._ask(*_ASKED[name](*args))
             return function(*args)
 
         return asked
@@ -987,6 +1004,27 @@ _OWN = {
     )
 }
 
+
+def _known_names():
+    """What C finds by itself: in our modules only these names; where names have
+    another meaning in protocols up to 2, none."""
+    renamed = [*_compat_pickle.IMPORT_MAPPING]
+    renamed += [module for module, _ in _compat_pickle.NAME_MAPPING]
+    names = {
+        module: {name: getattr(home, name) for name in home.OWN}
+        for module, home in _HOMES.items()
+    }
+    return {**dict.fromkeys(renamed), __name__: _OWN, **names}
+
+
+_core._set_hooks(
+    codes.new_digest,
+    softening.known_places,
+    softening.check,
+    restore,
+    _known_names(),
+    copyreg.__newobj__,
+)
 
 Pickler.__module__ = Unpickler.__module__ = "stackless"
 

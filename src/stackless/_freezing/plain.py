@@ -217,12 +217,10 @@ def reduce(value, protocol=2):
     reduced = pickling.Reducers().reducer_override(value)
     if not isinstance(value, stackless.tasklet):
         return _wrap_reduced(reduced, None)
-    make, args, (*state, context, attributes), *rest = reduced
-    if type(context) is pickling._Decimals:
-        known = pickling.has_local_decimals(value)
-        context = context.context if known else None
-    state = (*state, context, attributes)
-    return _wrap_reduced((make, args, state, *rest), value)
+    make, args, (*state, last), *rest = reduced
+    if type(last) is pickling._Decimals:
+        last = last.context if pickling.has_local_decimals(value) else None
+    return _wrap_reduced((make, args, (*state, last), *rest), value)
 
 
 def deep_copy(value, memo):

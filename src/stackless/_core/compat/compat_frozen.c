@@ -87,22 +87,27 @@ marks_and_slots(slp_frame *f, slp_extent e, PyObject **marks)
     const slp_slot *slots = f->localsplus;
     int n = e.depth, variables = slp_frame_code(f)->co_nlocalsplus;
     PyObject *tuple = PyTuple_New(n);
-    *marks = PyBytes_FromStringAndSize(NULL, n);
+    *marks = PyBytes_FromStringAndSize(NULL, 0);
     bool plain = true;
     for (int i = 0; tuple && *marks && i < n; i++) {
         char mark;
         PyObject *v = value_of_slot(slots[i], i >= variables,
                                     i >= n - e.unsure, &mark);
-        plain = plain && mark == OBJECT;
-        PyBytes_AS_STRING(*marks)[i] = mark;
         if (v == NULL) {
             Py_CLEAR(tuple);
             break;
         }
         PyTuple_SET_ITEM(tuple, i, v);
-    }
-    if (plain && *marks != NULL) {
-        Py_SETREF(*marks, PyBytes_FromStringAndSize(NULL, 0));
+        if (plain && mark != OBJECT) {
+            plain = false;
+            Py_SETREF(*marks, PyBytes_FromStringAndSize(NULL, n));
+            if (*marks != NULL) {
+                memset(PyBytes_AS_STRING(*marks), OBJECT, (size_t)n);
+            }
+        }
+        if (!plain && *marks != NULL) {
+            PyBytes_AS_STRING(*marks)[i] = mark;
+        }
     }
     if (tuple == NULL || *marks == NULL) {
         Py_CLEAR(tuple);
@@ -158,9 +163,8 @@ slp_frame_has_depth(slp_frame *f)
     return awaits_init(f) || slp_frame_depth(f) >= 0;
 }
 
-/* Takes the references; NULL if one is. */
-static PyObject *
-tuple_of(PyObject **parts)
+PyObject *
+slp_frame_tuple(PyObject **parts)
 {
     PyObject *tuple = PyTuple_New(SLP_FRAME_ITEMS);
     for (int i = 0; i < SLP_FRAME_ITEMS; i++) {
@@ -196,7 +200,7 @@ frame_state_of(slp_frame *f, slp_extent e, int return_offset, PyObject *init)
         marks,
         slots,
     };
-    return tuple_of(parts);
+    return slp_frame_tuple(parts);
 }
 
 PyObject *
@@ -368,9 +372,9 @@ slp_frame_build(PyThreadState *ts, slp_frame *f, PyObject *state,
                 slp_frame *below)
 {
     frame_state s;
-    int good = parse(state, &s);
-    assert(good == 0);
-    (void)good;
+    Py_ssize_t marks;
+    take_apart(state, &s, &marks);
+    s.marks = marks ? s.marks : NULL;
     slp_frame_init(ts, f, (PyFunctionObject *)Py_NewRef(s.function), below);
     fill(f, &s);
     return slp_code_words(code_of(&s));

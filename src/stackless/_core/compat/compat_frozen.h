@@ -27,6 +27,9 @@ SLP_INTERNAL PyObject *slp_frame_state(slp_frame *f, slp_extent e,
 enum {
     SLP_FRAME_ITEMS = 6
 };
+/* That tuple of new references, which it takes; NULL if one is, with its
+   exception. */
+SLP_INTERNAL PyObject *slp_frame_tuple(PyObject **parts);
 SLP_INTERNAL int slp_frame_offset(slp_frame *f);
 /* Does it know how far its stack reaches?  Up to 3.13 not in the middle of a call
    of C. */
@@ -135,6 +138,13 @@ SLP_INTERNAL Py_ssize_t slp_code_facts_index(void);
 /* NULL with an exception. */
 SLP_INTERNAL slp_code_facts *slp_code_facts_of(PyObject *code,
                                                Py_ssize_t index);
+/* Borrowed. */
+static inline PyObject *
+slp_function_qualname(PyObject *function)
+{
+    return ((PyFunctionObject *)function)->func_qualname;
+}
+
 /* Is it an iterator, something that runs by itself, or a function or cell with
    variables that it may share with frames?  True for too many things. */
 SLP_INTERNAL bool slp_may_belong_to_frame(PyObject *op);

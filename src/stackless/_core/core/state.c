@@ -223,6 +223,7 @@ find_state(PyInterpreterState *interp)
     DO((s)->await_function);                                                  \
     DO((s)->value_function);                                                  \
     DO((s)->interrupted_function);                                            \
+    DO((s)->hooks);                                                           \
     DO((s)->sleep);                                                           \
     DO((s)->points);                                                          \
     DO((s)->channel_callback);                                                \

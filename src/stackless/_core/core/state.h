@@ -35,6 +35,7 @@ struct slp_state {
     PyObject *interrupted_function;
     slp_send_place send_place, await_place;
     Py_ssize_t facts_index;
+    PyObject *hooks;  /* tuple, or NULL: see pickle/hooks.c */
     PyObject *points; /* list: they may not go while they are called */
 
     PyObject *channel_callback, *schedule_callback, *error_handler;

@@ -65,11 +65,15 @@ static PyObject *
 frame_digests(PyObject *module, PyObject *args)
 {
     PyObject *frames, *find;
-    if (!PyArg_ParseTuple(args, "O!O:_frame_digests", &PyTuple_Type, &frames,
-                          &find)) {
-        return NULL;
-    }
-    slp_state *s = slp_state_of(module);
+    return PyArg_ParseTuple(args, "O!O:_frame_digests", &PyTuple_Type, &frames,
+                            &find)
+               ? slp_frame_digests(slp_state_of(module), frames, find)
+               : NULL;
+}
+
+PyObject *
+slp_frame_digests(slp_state *s, PyObject *frames, PyObject *find)
+{
     Py_ssize_t n = PyTuple_GET_SIZE(frames);
     for (Py_ssize_t i = 0; i < n; i++) {
         if (code_of(PyTuple_GET_ITEM(frames, i)) == NULL) {
@@ -130,22 +134,23 @@ is_known_place(slp_state *s, PyObject *frame, PyObject *places_of)
     if (place == NULL) {
         return PyErr_Occurred() ? -1 : 0; /* checked: only by WithError */
     }
-    Py_ssize_t size;
-    PyObject *offsets;
-    if (!PyArg_ParseTuple(place, "nO!", &size, &PySet_Type, &offsets)) {
+    if (!PyTuple_CheckExact(place) || PyTuple_GET_SIZE(place) != 2) {
+        PyErr_SetString(PyExc_TypeError, "a place is a pair");
         return -1;
     }
-    return size == PyTuple_GET_SIZE(slots) ? PySet_Contains(offsets, back) : 0;
+    Py_ssize_t size = PyLong_AsSsize_t(PyTuple_GET_ITEM(place, 0));
+    if (size < 0) {
+        return PyErr_Occurred() ? -1 : 0; /* checked: no place has that size */
+    }
+    if (size != PyTuple_GET_SIZE(slots)) {
+        return 0;
+    }
+    return PySequence_Contains(PyTuple_GET_ITEM(place, 1), back);
 }
-
-typedef struct {
-    slp_state *s;
-    PyObject *digest, *places, *check; /* functions */
-} asked;
 
 /* One whose code has this digest; -1 with an exception. */
 static int
-check_frame(const asked *a, PyObject *frame, const char *digest,
+check_frame(const slp_asked *a, PyObject *frame, const char *digest,
             PyObject *changed)
 {
     PyObject *code = code_of(frame);
@@ -186,11 +191,16 @@ static PyObject *
 check_frames(PyObject *module, PyObject *args)
 {
     PyObject *frames, *digests;
-    asked a = {.s = slp_state_of(module)};
-    if (!PyArg_ParseTuple(args, "O!SOOO:_check_frames", &PyTuple_Type, &frames,
-                          &digests, &a.digest, &a.places, &a.check)) {
-        return NULL;
-    }
+    slp_asked a = {.s = slp_state_of(module)};
+    return PyArg_ParseTuple(args, "O!SOOO:_check_frames", &PyTuple_Type,
+                            &frames, &digests, &a.digest, &a.places, &a.check)
+               ? slp_check_frames(&a, frames, digests)
+               : NULL;
+}
+
+PyObject *
+slp_check_frames(const slp_asked *a, PyObject *frames, PyObject *digests)
+{
     Py_ssize_t n = PyTuple_GET_SIZE(frames), used = 0;
     Py_ssize_t size = PyBytes_GET_SIZE(digests);
     PyObject *changed = PyList_New(0);
@@ -205,7 +215,7 @@ check_frames(PyObject *module, PyObject *args)
         }
         const char *digest = PyBytes_AS_STRING(digests) + used;
         used += SLP_DIGEST_SIZE;
-        if (check_frame(&a, frame, digest, changed) < 0) {
+        if (check_frame(a, frame, digest, changed) < 0) {
             Py_CLEAR(changed);
         }
     }

@@ -14,8 +14,8 @@
 #include "../core/soften.h"
 #include "../wait/channel.h"
 
-static slp_task *
-tasklet_arg(slp_state *s, PyObject *op)
+slp_task *
+slp_tasklet_arg(slp_state *s, PyObject *op)
 {
     if (!PyObject_TypeCheck(op, s->tasklet_type)) {
         PyErr_Format(PyExc_TypeError, "a tasklet is needed, not %.100s",
@@ -27,9 +27,8 @@ tasklet_arg(slp_state *s, PyObject *op)
 
 /* ---- from a tasklet ------------------------------------------------------ */
 
-/* Why its frames cannot be had, or NULL. */
-static const char *
-why_not(slp_task *t, bool hard_too)
+const char *
+slp_why_not(slp_task *t, bool hard_too)
 {
     return t->is_main                             ? "is a main tasklet"
            : t->thread && t->thread->current == t ? "is running"
@@ -132,9 +131,8 @@ append_frames(slp_state *s, slp_task *t, PyObject *frames, PyObject *extent_of)
     return append_new(frames, slp_value_state(s->value_function));
 }
 
-/* The first one first. */
-static PyObject *
-frames_of(slp_state *s, slp_task *t, PyObject *extent_of)
+PyObject *
+slp_frames_of(slp_state *s, slp_task *t, PyObject *extent_of)
 {
     PyObject *frames = PyList_New(0), *tuple = NULL;
     if (frames != NULL && append_frames(s, t, frames, extent_of) == 0
@@ -151,10 +149,20 @@ channel_of(slp_task *t)
     return t->waitq && t->waitq->owner ? t->waitq->owner : Py_None;
 }
 
+void
+slp_started_of(slp_task *t, slp_started *s)
+{
+    s->exc = t->exc.exc_value ? t->exc.exc_value : Py_None;
+    s->tempval = t->tempval ? t->tempval : Py_None;
+    s->channel = channel_of(t);
+    s->kind = (t->bombed ? 1 : 0) | (t->tempval ? 2 : 0);
+    s->sending = t->sending;
+}
+
 static PyObject *
 started_state(slp_state *s, slp_task *t, PyObject *extent_of)
 {
-    const char *why = why_not(t, extent_of != NULL);
+    const char *why = slp_why_not(t, extent_of != NULL);
     if (why != NULL) {
         PyObject *name = slp_task_name(t);
         if (name != NULL) {
@@ -163,15 +171,13 @@ started_state(slp_state *s, slp_task *t, PyObject *extent_of)
         }
         return NULL;
     }
-    PyObject *frames = frames_of(s, t, extent_of);
-    PyObject *exc = t->exc.exc_value;
-    if (frames == NULL) {
+    slp_started more = {.frames = slp_frames_of(s, t, extent_of)};
+    if (more.frames == NULL) {
         return NULL;
     }
-    return Py_BuildValue("(NOOiOi)", frames, exc ? exc : Py_None,
-                         t->tempval ? t->tempval : Py_None,
-                         (t->bombed ? 1 : 0) | (t->tempval ? 2 : 0),
-                         channel_of(t), (int)t->sending);
+    slp_started_of(t, &more);
+    return Py_BuildValue("(NOOiOi)", more.frames, more.exc, more.tempval,
+                         more.kind, more.channel, more.sending);
 }
 
 enum {
@@ -180,8 +186,8 @@ enum {
     BLOCK_TRAP = 4
 };
 
-static int
-flags_of(slp_task *t)
+int
+slp_flags_of(slp_task *t)
 {
     return (t->atomic ? ATOMIC : 0) | (t->ignore_nesting ? IGNORE_NESTING : 0)
            | (t->block_trap ? BLOCK_TRAP : 0);
@@ -214,7 +220,7 @@ tasklet_state(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "O|O:_tasklet_state", &op, &extent_of)) {
         return NULL;
     }
-    slp_task *t = tasklet_arg(s, op);
+    slp_task *t = slp_tasklet_arg(s, op);
     if (t == NULL || slp_soften(t) < 0) {
         return NULL;
     }
@@ -223,7 +229,7 @@ tasklet_state(PyObject *module, PyObject *args)
                          ? ready_state(t)
                          : Py_NewRef(t->func ? t->func : Py_None);
     return more ? Py_BuildValue("(OiiN)", t->name ? t->name : Py_None,
-                                flags_of(t), (int)t->life, more)
+                                slp_flags_of(t), (int)t->life, more)
                 : NULL;
 }
 
@@ -305,15 +311,17 @@ has_room(const tower *w)
 static int
 build_all(slp_thread *st, slp_task *t, PyObject *frames)
 {
-    Py_ssize_t words = words_for(st->state, frames);
+    PyObject *context = PyContext_CopyCurrent();
+    /* Nothing runs from here on: functions keep the code that is measured. */
+    Py_ssize_t words = context ? words_for(st->state, frames) : -1;
     if (words < 0) {
+        Py_XDECREF(context);
         return -1;
     }
-    PyObject *context = PyContext_CopyCurrent();
     size_t size = sizeof(_PyStackChunk) + (size_t)words * sizeof(PyObject *);
-    _PyStackChunk *chunk = context ? slp_chunk_new(size) : NULL;
+    _PyStackChunk *chunk = slp_chunk_new(size);
     if (chunk == NULL) {
-        Py_XDECREF(context);
+        Py_DECREF(context);
         PyErr_NoMemory();
         return -1;
     }
@@ -345,26 +353,42 @@ build_all(slp_thread *st, slp_task *t, PyObject *frames)
     return 0;
 }
 
-static int
-restore_started(slp_thread *st, slp_task *t, PyObject *more)
+int
+slp_parse_started(PyObject *more, slp_started *s)
 {
-    PyObject *frames, *exc, *tempval, *channel;
-    int kind, sending;
-    if (!PyArg_ParseTuple(more, "O!OOiOi", &PyTuple_Type, &frames, &exc,
-                          &tempval, &kind, &channel, &sending)
-        || PyTuple_GET_SIZE(frames) == 0
-        || (exc != Py_None && !PyExceptionInstance_Check(exc))
-        || ((kind & 1) && !PyExceptionInstance_Check(tempval))) {
+    if (PyTuple_Check(more)
+        && PyArg_ParseTuple(more, "O!OOiOi", &PyTuple_Type, &s->frames,
+                            &s->exc, &s->tempval, &s->kind, &s->channel,
+                            &s->sending)
+        && s->kind >= 0 && s->kind <= 3) {
+        return 0;
+    }
+    PyErr_SetString(PyExc_ValueError, "not the state of a tasklet");
+    return -1;
+}
+
+int
+slp_restore_started(slp_thread *st, slp_task *t, const slp_started *s)
+{
+    bool has_value = s->kind & 2, bombed = s->kind & 1;
+    if (!is_fresh(t) || t->thread != st) {
+        PyErr_SetString(PyExc_ValueError, "not a fresh tasklet");
+        return -1;
+    }
+    if (PyTuple_GET_SIZE(s->frames) == 0
+        || (s->exc != Py_None && !PyExceptionInstance_Check(s->exc))
+        || (bombed
+            && (!has_value || !PyExceptionInstance_Check(s->tempval)))) {
         PyErr_SetString(PyExc_ValueError, "not the state of a tasklet");
         return -1;
     }
-    if (build_all(st, t, frames) < 0) {
+    if (build_all(st, t, s->frames) < 0) {
         return -1;
     }
-    t->exc.exc_value = exc == Py_None ? NULL : Py_NewRef(exc);
-    t->tempval = kind & 2 ? Py_NewRef(tempval) : NULL;
-    t->bombed = kind & 1;
-    t->sending = sending != 0;
+    t->exc.exc_value = s->exc == Py_None ? NULL : Py_NewRef(s->exc);
+    t->tempval = has_value ? Py_NewRef(s->tempval) : NULL;
+    t->bombed = bombed;
+    t->sending = s->sending != 0;
     return 0;
 }
 
@@ -385,15 +409,15 @@ set_tasklet_state(PyObject *module, PyObject *args)
                              &PyTuple_Type, &more)) {
         return NULL;
     }
-    slp_task *t = tasklet_arg(s, op);
+    slp_task *t = slp_tasklet_arg(s, op);
     if (t == NULL) {
         return NULL;
     }
-    if (!is_fresh(t) || t->thread != st) {
-        PyErr_SetString(PyExc_ValueError, "not a fresh tasklet");
-        return NULL;
-    }
-    return restore_started(st, t, more) < 0 ? NULL : Py_NewRef(Py_None);
+    slp_started started;
+    return slp_parse_started(more, &started) < 0
+                   || slp_restore_started(st, t, &started) < 0
+               ? NULL
+               : Py_NewRef(Py_None);
 }
 
 PyDoc_STRVAR(begin_state_doc,
@@ -406,8 +430,8 @@ PyDoc_STRVAR(set_bomb_doc,
              "_set_bomb(tasklet, exception, /)\n--\n\n"
              "What a tasklet that is ready to run is to raise.");
 
-static int
-label(slp_task *t, PyObject *name, int flags)
+int
+slp_label(slp_task *t, PyObject *name, int flags)
 {
     Py_CLEAR(t->origin);
     if (name != Py_None) {
@@ -426,7 +450,7 @@ begin_state(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OOi:_begin_state", &op, &name, &flags)) {
         return NULL;
     }
-    slp_task *t = tasklet_arg(slp_state_of(module), op);
+    slp_task *t = slp_tasklet_arg(slp_state_of(module), op);
     if (t == NULL) {
         return NULL;
     }
@@ -435,7 +459,7 @@ begin_state(PyObject *module, PyObject *args)
                      Py_TYPE(name)->tp_name);
         return NULL;
     }
-    return label(t, name, flags) < 0 ? NULL : Py_NewRef(Py_None);
+    return slp_label(t, name, flags) < 0 ? NULL : Py_NewRef(Py_None);
 }
 
 static PyObject *
@@ -445,7 +469,7 @@ set_bomb(PyObject *module, PyObject *args)
     if (!PyArg_ParseTuple(args, "OO:_set_bomb", &op, &exc)) {
         return NULL;
     }
-    slp_task *t = tasklet_arg(slp_state_of(module), op);
+    slp_task *t = slp_tasklet_arg(slp_state_of(module), op);
     if (t == NULL) {
         return NULL;
     }
@@ -496,7 +520,7 @@ are_shared(slp_state *s, PyObject *frames)
 static int
 copy_started(slp_thread *st, slp_task *t, slp_task *copy, PyObject *frames)
 {
-    if (label(copy, t->name ? t->name : Py_None, flags_of(t)) < 0
+    if (slp_label(copy, t->name ? t->name : Py_None, slp_flags_of(t)) < 0
         || build_all(st, copy, frames) < 0) {
         return -1;
     }
@@ -514,15 +538,15 @@ clone_plain(PyObject *module, PyObject *op)
 {
     slp_state *s = slp_state_of(module);
     slp_thread *st = slp_thread_get();
-    slp_task *t = st ? tasklet_arg(s, op) : NULL;
+    slp_task *t = st ? slp_tasklet_arg(s, op) : NULL;
     if (t == NULL) {
         return NULL;
     }
-    if (t->life != SLP_STARTED || t->carrier != NULL || why_not(t, false)
+    if (t->life != SLP_STARTED || t->carrier != NULL || slp_why_not(t, false)
         || !Py_IS_TYPE(op, s->tasklet_type)) {
         Py_RETURN_NONE;
     }
-    PyObject *frames = frames_of(s, t, NULL);
+    PyObject *frames = slp_frames_of(s, t, NULL);
     if (frames == NULL || !are_shared(s, frames)) {
         Py_XDECREF(frames);
         return frames ? Py_NewRef(Py_None) : NULL;
@@ -552,8 +576,9 @@ join(PyObject *module, PyObject *args)
         return NULL;
     }
     slp_channel *ch = (slp_channel *)where;
-    slp_task *t = tasklet_arg(s, op);
-    slp_task *before = other == Py_None || !t ? NULL : tasklet_arg(s, other);
+    slp_task *t = slp_tasklet_arg(s, op);
+    slp_task *before = other == Py_None || !t ? NULL
+                                              : slp_tasklet_arg(s, other);
     if (t == NULL || (other != Py_None && before == NULL)) {
         return NULL;
     }
