@@ -226,9 +226,9 @@ _places = weakref.WeakKeyDictionary()
 def _join(tasklet, channel, sending, place):
     """Wait for the channel, at that place among the others of the pickle."""
     _places[tasklet] = place
-    follower = channel.queue
-    while follower is not None and _places.get(follower, place) <= place:
-        follower = follower.next
+    follower, leader = None, _core._last_waiting(channel)
+    while leader is not None and _places.get(leader, place) > place:
+        follower, leader = leader, leader.prev
     _core._join(tasklet, channel, sending, follower)
 
 

@@ -559,6 +559,22 @@ clone_plain(PyObject *module, PyObject *op)
     return copy;
 }
 
+PyDoc_STRVAR(last_waiting_doc,
+             "_last_waiting(channel, /)\n--\n\n"
+             "The tasklet at the end of its queue, or None.");
+
+static PyObject *
+last_waiting(PyObject *module, PyObject *op)
+{
+    if (!PyObject_TypeCheck(op, slp_state_of(module)->channel_type)) {
+        PyErr_Format(PyExc_TypeError, "a channel is needed, not %.100s",
+                     Py_TYPE(op)->tp_name);
+        return NULL;
+    }
+    slp_task *last = ((slp_channel *)op)->q.last;
+    return Py_NewRef(last ? (PyObject *)last : Py_None);
+}
+
 PyDoc_STRVAR(join_doc,
              "_join(tasklet, channel, sending, before, /)\n--\n\n"
              "Let a paused tasklet wait for a channel, before another one or "
@@ -891,6 +907,7 @@ PyMethodDef slp_frozen_methods[] = {
     {"_begin_state", begin_state, METH_VARARGS, begin_state_doc},
     {"_clone_plain", clone_plain, METH_O, clone_plain_doc},
     {"_set_bomb", set_bomb, METH_VARARGS, set_bomb_doc},
+    {"_last_waiting", last_waiting, METH_O, last_waiting_doc},
     {"_join", join, METH_VARARGS, join_doc},
     {"_generator_state", generator_state, METH_VARARGS, generator_state_doc},
     {"_set_generator_state", set_generator_state, METH_VARARGS,
