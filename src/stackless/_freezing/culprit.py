@@ -56,8 +56,11 @@ def names_of(code, count):
 
 def place_of(code, offset):
     """(qualname, file, line) of a position in a code object."""
-    lines = list(code.co_positions())
-    line = lines[offset][0] if offset < len(lines) else None
+    line = None
+    for start, end, found in code.co_lines():
+        if start <= 2 * offset < end:
+            line = found
+            break
     return code.co_qualname, code.co_filename, line or code.co_firstlineno
 
 
