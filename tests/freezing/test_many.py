@@ -67,6 +67,7 @@ def test_the_cost_does_not_grow_with_their_number(function, reverse):
         assert many <= 1.1 * few
 
 
+@pytest.mark.soft
 def test_plain_ones_need_no_python_code():
     """But for what is done once."""
     costs = []

@@ -347,6 +347,20 @@ def pickler():
     again()
 
 
+def restored(tasklet):
+    pickler = stackless.Pickler(io.BytesIO())
+    reduced = tried(pickler.reducer_override, tasklet)
+    if reduced is not None:
+        stackless.tasklet().__setstate__(reduced[2])
+
+
+@operation
+def set_state():
+    again = repeated(restored, started(pause))
+    yield
+    again()
+
+
 def use_pickler(value):
     pickler = stackless.Pickler(io.BytesIO())
     assert pickler.reducer_override(1) is NotImplemented

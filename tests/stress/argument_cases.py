@@ -289,6 +289,7 @@ GOOD = {
     "bool | None": lambda: None,
     "tuple[Any, ...] | None": tuple,
     "tuple[tasklet, int]": lambda: (stackless.getcurrent(), 0),
+    "tuple[Any, ...]": lambda: (b"\0\0", None),  # an unbound tasklet
     "dict[int, Any]": dict,
     "dict[str, Any] | None": dict,
     "Callable[..., object] | None": lambda: idle,

@@ -115,7 +115,8 @@ def parse(path):
             if not node.name.startswith("_"):
                 found.append(parse_function(node))
         elif isinstance(node, ast.ClassDef):
-            found += parse_class(node)
+            if not node.name.startswith("_"):
+                found += parse_class(node)
         elif isinstance(node, ast.AnnAssign):
             name = node.target.id
             if not name.isupper() and not name.startswith("_"):
