@@ -176,18 +176,6 @@ def a_file_in_memory(file, copy):
     )
 
 
-def temporary_text():
-    file = tempfile.SpooledTemporaryFile()
-    file.write(b"abc")
-    file.seek(1)
-    return file
-
-
-@kept(temporary_text())
-def a_temporary_file_in_memory(file, copy):
-    return copy.read() == b"bc"
-
-
 @kept(random.Random(5))
 def goes_on_with_the_same(generator, copy):
     return [copy.random() for _ in "ab"] == [generator.random() for _ in "ab"]
