@@ -120,11 +120,11 @@ class Threads:
 
     def comes_next(self, me):
         """Does the one with the baton sleep, and are we the next?"""
-        if self.on_the_way():
+        if not self.is_asleep(self.baton) or self.on_the_way():
             return False
         order = [(self.baton + i) % self.count for i in range(1, self.count)]
         order = [n for n in order if self.waiting[n]]
-        return not self.waiting[self.baton] and order[0] == me
+        return order[0] == me
 
     def wait(self, me):
         self.waiting[me] = True
