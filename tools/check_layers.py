@@ -64,6 +64,7 @@ CORE_USERS = {
     "_freezing/others.py",
     "_freezing/pickling.py",
     "_freezing/softening.py",
+    "_freezing/unpickling.py",
     "_slow_calls.py",
 }
 

@@ -240,8 +240,10 @@ def check_freezable(value):
 
 def __getattr__(name):
     """Classes that few programs need."""
-    if name in ("Pickler", "Unpickler"):
+    if name == "Pickler":
         from stackless._freezing import pickling as home
+    elif name == "Unpickler":
+        from stackless._freezing import unpickling as home
     elif name in __all__:
         from stackless._freezing import errors as home
     else:

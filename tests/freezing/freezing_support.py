@@ -7,7 +7,7 @@ import contextlib
 import pickle
 
 import stackless
-from stackless._freezing import pickling
+from stackless._freezing import pickling, unpickling
 from tasks import pause, spawn
 
 # What a program has passed, and what has come of it.  In this module, so that
@@ -30,7 +30,7 @@ def dumps(value, code="reference"):
 
 
 def loads(data):
-    return pickling.loads(data)
+    return unpickling.loads(data)
 
 
 def thawed(value, code="reference"):

@@ -14,7 +14,7 @@ import pytest
 import stackless
 from freezing_support import dumps, go, started, thawed
 from stackless import _core
-from stackless._freezing import pickling, softening
+from stackless._freezing import pickling, softening, unpickling
 from tasks import in_thread, spawn
 
 pytestmark = pytest.mark.soft
@@ -312,7 +312,7 @@ def test_entered(way, copy, program):
 def test_in_another_thread(program):
     data, expected = copied(dumps, program, 4)
     found = []
-    in_thread(lambda: found.append(finish(pickling.loads(data))))
+    in_thread(lambda: found.append(finish(unpickling.loads(data))))
     assert found == [expected]
 
 
@@ -331,7 +331,7 @@ def test_threads_at_once():
 
     def work():
         for _ in range(50):
-            tasklet = pickling.loads(data)
+            tasklet = unpickling.loads(data)
             while tasklet.alive:
                 tasklet.insert()
                 stackless.run()
@@ -425,9 +425,9 @@ def test_deeper_than_the_limit():
         sys.setrecursionlimit(len(inspect.stack()) + 150)
         if sys.version_info < (3, 12):
             with pytest.raises(RecursionError, match="generators"):
-                pickling.loads(data)
+                unpickling.loads(data)
             return
-        copy = pickling.loads(data)
+        copy = unpickling.loads(data)
     finally:
         sys.setrecursionlimit(limit)
     copy.kill()

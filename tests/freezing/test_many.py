@@ -5,7 +5,7 @@ import sys
 import pytest
 
 import stackless
-from stackless._freezing import pickling
+from stackless._freezing import pickling, unpickling
 
 
 def receiving(channel):
@@ -58,7 +58,7 @@ def test_the_cost_does_not_grow_with_their_number(function, reverse):
         if reverse:
             tasklets.reverse()
         written, data = lines(pickling.dumps, tasklets)
-        read, copies = lines(pickling.loads, data)
+        read, copies = lines(unpickling.loads, data)
         assert len(copies) == count
         costs.append((written / count, read / count))
         for tasklet in tasklets + copies:
@@ -73,9 +73,9 @@ def test_plain_ones_need_no_python_code():
     costs = []
     for count in (1, 50):
         tasklets = waiting(pausing, count)
-        pickling.loads(pickling.dumps(tasklets))  # code is looked at once
+        unpickling.loads(pickling.dumps(tasklets))  # code is looked at once
         written, data = lines(pickling.dumps, tasklets)
-        read, _ = lines(pickling.loads, data)
+        read, _ = lines(unpickling.loads, data)
         costs.append((written, read))
     assert costs[0] == costs[1]
 
@@ -86,7 +86,7 @@ def test_they_wait_in_the_same_order(function):
     for n, tasklet in enumerate(tasklets):
         tasklet.name = str(n)
     chosen = tasklets[3:] + tasklets[:3]
-    copies = pickling.loads(pickling.dumps(chosen))
+    copies = unpickling.loads(pickling.dumps(chosen))
     names = []
     each = copies[0].waiting_for.queue
     while each is not None:

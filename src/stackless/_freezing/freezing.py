@@ -3,7 +3,7 @@
 import io
 
 from stackless import _core
-from stackless._freezing import culprit, envelope, pickling
+from stackless._freezing import culprit, envelope, pickling, unpickling
 from stackless._freezing.errors import FreezeError, ThawError
 
 
@@ -36,7 +36,7 @@ def thaw(data, key, find_class, max_size):
     envelope.check_compatible(frozen)
     file = io.BytesIO(frozen.payload)
     try:
-        return pickling.Unpickler(file, find_class=find_class).load()
+        return unpickling.Unpickler(file, find_class=find_class).load()
     except (ThawError, MemoryError):
         raise
     except Exception as error:

@@ -14,7 +14,13 @@ import types
 import weakref
 
 import stackless
-from stackless._freezing import classes, iterators, others, pickling
+from stackless._freezing import (
+    classes,
+    iterators,
+    others,
+    pickling,
+    unpickling,
+)
 
 # By id() of what they stand for: one object is one in the pickle, too.
 _parts = weakref.WeakValueDictionary()
@@ -227,6 +233,6 @@ def deep_copy(value, memo):
     """What copy.deepcopy() gives for a tasklet or a channel."""
     if not isinstance(memo, dict):
         raise TypeError(f"memo is a dict, not {type(memo).__name__}")
-    copy = pickling.loads(pickling.dumps(value))
+    copy = unpickling.loads(pickling.dumps(value))
     dict.__setitem__(memo, id(value), copy)
     return copy

@@ -73,7 +73,7 @@ state_with_hooks(void)
 {
     slp_state *s = slp_state_peek();
     if (s != NULL && s->hooks == NULL) {
-        PyObject *m = PyImport_ImportModule("stackless._freezing.pickling");
+        PyObject *m = PyImport_ImportModule("stackless._freezing.unpickling");
         Py_XDECREF(m);
     }
     if (s == NULL || s->hooks == NULL) {
