@@ -313,6 +313,33 @@ def test_survives_its_thread():
 
 
 @soft
+def test_bound_anew():
+    """What it was doing is dropped; nothing of it runs."""
+    class Held:
+        pass
+
+    def program():
+        try:
+            held = Held()
+            watch.append(weakref.ref(held))
+            counting()
+        finally:
+            LOG.append("finally")
+
+    watch = []
+    tasklet = stackless.tasklet(program)()
+    while not watch:
+        assert stackless.run(seconds=0.001) is tasklet
+        tasklet.insert()
+    tasklet.remove()
+    tasklet.bind(OUTCOME.append, ("anew",))
+    assert watch[0]() is None
+    tasklet.insert()
+    stackless.run()
+    assert OUTCOME == ["anew"] and not LOG
+
+
+@soft
 def test_garbage_on_its_stack():
     """A cycle through a value of an expression is found."""
     watch = []

@@ -169,6 +169,9 @@ check_bind(slp_task *t)
         error("tasklet is scheduled");
         return -1;
     }
+    if (slp_soften(t) < 0) {
+        return -1;
+    }
     if (t->carrier != NULL || (t->is_main && t->life == SLP_STARTED)) {
         error("tasklet has C state on its stack");
         return -1;
