@@ -58,7 +58,7 @@ def has_jit():
 ASK = "FOR_ITER" if (3, 12) <= V < (3, 15) and not has_jit() else "SEND"
 INTERNAL = {
     "dispatcher", "resume", "resumed", "call", "init", "generator", "value",
-    "awaitable", "interrupted",
+    "awaitable", "interrupted", "called",
 }  # fmt: skip
 # Their frames begin with a value on the stack: of a gate, or of what they call.
 BEGUN = {"internal resumed", "internal init", "internal value"}

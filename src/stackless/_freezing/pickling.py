@@ -214,6 +214,17 @@ def _compare(frames, digests, check=None):
         ])
 
 
+def _compare_chain(frames, digests):
+    """The same for all frames of a tasklet."""
+    if softening.INTERRUPTED is None:  # each frame can be looked at for itself
+        _compare(frames, digests, softening.check)
+        return
+    unknown = []
+    _compare(frames, digests, unknown.append)
+    if unknown or {*map(type, frames)} != _ONLY_FRAMES:
+        softening.check_chain(frames)
+
+
 # Thawed tasklets that wait for a channel: their places in its queue.
 _places = weakref.WeakKeyDictionary()
 
@@ -240,10 +251,7 @@ def restore(tasklet, state, digests, place, context, attributes):
     name, flags, life, more = state
     if life == _STARTED:
         if digests is not None:
-            unknown = []
-            _compare(more[0], digests, unknown.append)
-            if unknown or {*map(type, more[0])} != _ONLY_FRAMES:
-                softening.check_chain(more[0])
+            _compare_chain(more[0], digests)
         _core._set_tasklet_state(tasklet, more)
     elif life == _BOUND:
         tasklet.bind(more)
