@@ -8,6 +8,7 @@ import contextlib
 import gc
 import sys
 import threading
+import time
 import weakref
 
 import freezing_awaits  # noqa: F401
@@ -139,6 +140,27 @@ def test_at_every_place(name, change):
     result, places = interrupted(program, change)
     assert result == expected
     assert places > 1
+
+
+@soft
+def test_gets_on_each_time():
+    """However often the clock looks meanwhile."""
+    counter = [0]
+
+    def program():
+        while True:
+            counter[0] += 1
+
+    tasklet = stackless.tasklet(program)()
+    assert next_place(tasklet)
+    for _ in range(100):
+        before = counter[0]
+        moved(tasklet)
+        time.sleep(0.002)
+        assert next_place(tasklet) and counter[0] >= before
+    assert counter[0] > 40
+    tasklet.remove()
+    tasklet.kill()
 
 
 # --- exceptions --------------------------------------------------------------

@@ -843,8 +843,9 @@ argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
 static PyObject *
 interruption_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
 {
-    if (slp_interruption_end(SLP_FRAME(st->ts))) {
-        slp_watch_repeats(st);
+    slp_frame *f = SLP_FRAME(st->ts);
+    if (slp_interruption_end(f)) {
+        slp_watch_repeats(st, slp_frame_below(f));
     }
     Py_RETURN_NONE;
 }

@@ -121,6 +121,7 @@ typedef struct {
     bool due;            /* as soon as it is possible */
     bool soft_due;       /* at the next switch */
     int tries;           /* how often to look again at once */
+    slp_frame *repeats;  /* compared only: see slp_watch_repeats() */
     bool asked;          /* it is going to look again at once */
     int answers;         /* how often it has, since the clock asked */
     uint64_t since,

@@ -296,20 +296,25 @@ note_answer(slp_watch *w, bool asked_again)
     }
 }
 
+static void
+answer_clock(slp_thread *st, bool main)
+{
+    slp_state *s = st ? st->state : slp_state_peek();
+    if (s != NULL && !main && s->watcher_id == PyThreadState_GetID(slp_ts())) {
+        slp_clock_missed(&s->clock);
+    }
+    else if (s != NULL) {
+        slp_clock_answered(&s->clock, main);
+    }
+}
+
 /* By CPython, between two instructions, in whatever thread. */
 static int
 look(void *arg)
 {
     slp_thread *st = slp_thread_peek();
     if (arg != &again) {
-        slp_state *s = st ? st->state : slp_state_peek();
-        if (s != NULL && arg == NULL
-            && s->watcher_id == PyThreadState_GetID(slp_ts())) {
-            slp_clock_missed(&s->clock);
-        }
-        else if (s != NULL) {
-            slp_clock_answered(&s->clock, arg != NULL);
-        }
+        answer_clock(st, arg != NULL);
     }
     else if (slp_pending_repeated(slp_ts(), look, arg)) {
         return 0;
@@ -327,10 +332,13 @@ look(void *arg)
     bool counts = w->owner != NULL && w->slice == 0;
     notice_switches(st, now);
     bool repeats = slp_pending_can_repeat(st->ts);
-    if (counts) {
+    /* It was left here: what is interrupted always gets on. */
+    bool old = w->repeats != NULL && w->repeats == SLP_FRAME(st->ts);
+    w->repeats = NULL;
+    if (counts && !old) {
         w->left -= repeats ? TICKS_PER_LOOK : w->left;
     }
-    if (limit_reached(w, now) && !w->due) {
+    if (!old && limit_reached(w, now) && !w->due) {
         w->due = true;
         w->tries = TRIES;
     }
@@ -340,7 +348,7 @@ look(void *arg)
         slp_quick_update(st);
         (void)set_clock(st->state); /* it runs already */
     }
-    bool now_possible = w->due && can_leave(st, w->ignore_nesting);
+    bool now_possible = !old && w->due && can_leave(st, w->ignore_nesting);
     if (w->due && !now_possible) {
         w->tries = arg == &again ? w->tries - 1 : TRIES;
     }
@@ -352,7 +360,7 @@ look(void *arg)
     else if (arg == &again) {
         slp_pending_enough(st->ts);
     }
-    if (now_possible || turn_is_over(st, now) || is_visited(st)) {
+    if (now_possible || (!old && (turn_is_over(st, now) || is_visited(st)))) {
         return slp_pending_go(st->ts, act);
     }
     return 0;
@@ -368,9 +376,9 @@ slp_watch_again(slp_thread *st)
 }
 
 void
-slp_watch_repeats(slp_thread *st)
+slp_watch_repeats(slp_thread *st, slp_frame *f)
 {
-    st->watch.left += TICKS_PER_LOOK;
+    st->watch.repeats = f;
 }
 
 void

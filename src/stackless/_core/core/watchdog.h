@@ -35,8 +35,8 @@ SLP_INTERNAL int slp_preempt(slp_state *s, uint64_t interval);
 SLP_INTERNAL int slp_look_often(slp_state *s, uint64_t interval);
 /* Threads have come or gone. */
 SLP_INTERNAL void slp_watch_threads(slp_state *s);
-/* The next look is at a place where it has looked already. */
-SLP_INTERNAL void slp_watch_repeats(slp_thread *st);
+/* The next look, if it is in that frame, is where it has looked already. */
+SLP_INTERNAL void slp_watch_repeats(slp_thread *st, slp_frame *f);
 /* An interruption that was put off is perhaps possible now. */
 SLP_INTERNAL void slp_watch_again(slp_thread *st);
 /* The sleeper runs: is it time for a tasklet that waits inside run()?  Then it
