@@ -1,12 +1,13 @@
 """tasklet.clone(): its variables are its own, other objects are shared."""
 
 import gc
+import itertools
 import sys
 import threading
 
 import pytest
 import stackless
-from freezing_support import sorting, started
+from freezing_support import LOG, go, sorting, started
 from tasks import in_thread, pause, spawn
 
 
@@ -613,3 +614,22 @@ def test_deep_recursion():
     tasklet = started(down, 500, log)
     finish(tasklet.clone(), tasklet)
     assert log == [1002]
+
+
+def test_items_of_a_cycle_are_shared():
+    """Its list is one of the copy's own; what is in there is as in any list."""
+    first = iter(range(10))
+
+    def program():
+        for each in itertools.cycle([first]):
+            LOG.append(next(each))
+            stackless.schedule_remove(None)
+
+    task = started(program)
+    copy = task.clone()
+    go(copy)
+    go(task)
+    go(copy)
+    assert LOG == [0, 1, 2, 3]
+    task.kill()
+    copy.kill()

@@ -105,7 +105,7 @@ def interrupted(program, change):
     tasklet = begin(program)
     places = 0
     while next_place(tasklet):
-        if places % STEP == 0:
+        if places % (17 if program is PROGRAMS["recursive"] else STEP) == 0:
             tasklet = change(tasklet)
         places += 1
     return (list(OUTCOME), list(LOG)), places
@@ -332,6 +332,60 @@ def test_survives_its_thread():
         tasklet.insert()
     stackless.run()
     assert OUTCOME == [threading.get_ident()] * 3
+
+
+@soft
+def test_keeps_its_profiler():
+    """What belongs to a thread's tasklet goes along when it becomes soft."""
+    class Profiler:
+        def __call__(self, *args):
+            pass
+
+    def program():
+        sys.setprofile(profiler)
+        while not LOG:
+            pass
+        OUTCOME.append(sys.getprofile())
+
+    profiler = Profiler()
+    gone = weakref.ref(profiler)
+    tasklet = stackless.tasklet(program)()
+    while tasklet.frame is None or tasklet.profile_function is None:
+        assert stackless.run(seconds=0.001) is tasklet
+        tasklet.insert()
+    depth = tasklet.recursion_depth
+    stackless.check_freezable(tasklet)
+    assert tasklet.recursion_depth == depth and tasklet.restorable
+    LOG.append("end")
+    stackless.run()
+    assert OUTCOME == [profiler] and sys.getprofile() is None
+    OUTCOME.clear()
+    del profiler, program, tasklet
+    gc.collect()
+    assert gone() is None
+
+
+@soft
+def test_depth_of_recursion():
+    tasklet = stackless.tasklet(recursing)(50)
+    while tasklet.recursion_depth < 50:
+        assert stackless.run(seconds=0.001) is tasklet
+        tasklet.insert()
+    tasklet.remove()
+    depth = tasklet.recursion_depth
+    tasklet.bind_thread()
+    assert tasklet.recursion_depth == depth
+    tasklet.trace_function = lambda *args: None
+    assert tasklet.recursion_depth == depth
+    tasklet.trace_function = None
+    tasklet.bind()
+
+
+def recursing(n):
+    if n:
+        return recursing(n - 1)
+    while not LOG:
+        pass
 
 
 @soft

@@ -6,6 +6,7 @@ what is not the state of a tasklet is none, and to look at one, or to drop it,
 is safe.  See mutation_program.py.
 """
 
+import contextvars
 import json
 import os
 import pathlib
@@ -192,6 +193,7 @@ def packed(name="name"):
     """(numbers, objects): name, tempval, function, variables."""
     task = stackless.tasklet(pausing)("value")
     task.name = name
+    task.set_context(contextvars.Context())  # decimal may have set something
     stackless.run()
     numbers, *objects = pickling.Reducers().reducer_override(task)[2]
     assert objects == [name, "value", pausing, "value"]
@@ -265,3 +267,19 @@ def test_what_is_no_state(state):
     with pytest.raises(ValueError, match="not the state of a tasklet"):
         task.__setstate__(state)
     assert not task.alive
+
+
+def test_a_frame_is_a_plain_tuple():
+    """Others would not be looked at before they are built."""
+    class Frame(tuple):
+        pass
+
+    task = stackless.tasklet(pausing)("value")
+    stackless.run()
+    name, flags, life, (frames, *more) = _core._tasklet_state(task)
+    strange = Frame((*frames[0][:2], 5, 0, *frames[0][4:]))
+    state = name, flags, life, ((strange,), *more)
+    copy = stackless.tasklet()
+    with pytest.raises(ValueError):
+        copy.__setstate__(_core._pack_tasklet(state, b"", 0, None, None))
+    assert not copy.alive

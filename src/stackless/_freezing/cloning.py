@@ -230,6 +230,6 @@ def clone(tasklet):
     if copy is None:
         copy = _Copier().tasklet(tasklet)
     decimals = others.decimals_of(tasklet)
-    if decimals is not None and pickling.has_local_decimals(tasklet):
+    if decimals is not None:
         others.set_decimals(copy, decimals)
     return copy

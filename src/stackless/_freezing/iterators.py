@@ -422,6 +422,10 @@ def make(kind, state):
     return iterator
 
 
+# Fields whose items are what a container of the program held; copies share them.
+_KEPT_ITEMS = {itertools.cycle: 1, itertools._tee_dataobject: 4}
+
+
 def copied(iterator, copy, copy_source):
     """Another one in the same state; what it refers to is copied by copy(),
     what a chain() goes over by copy_source()."""
@@ -430,11 +434,14 @@ def copied(iterator, copy, copy_source):
         kind, state = state_of(iterator)
         if kind is itertools._grouper:
             return kind(*map(copy, state))
+        kept = _KEPT_ITEMS.get(kind)
         copies = [copy_source if is_chain else copy]
         copies += [copy] * (len(state) - 1)
         return make(kind, tuple(
-            tuple(map(copy_it, field)) if type(field) is tuple else field
-            for field, copy_it in zip(state, copies)
+            tuple(map(copy_it, field))
+            if type(field) is tuple and number != kept
+            else field
+            for number, (field, copy_it) in enumerate(zip(state, copies))
         ))
     new, args, *state = iterator.__reduce__()
     other = new(*map(copy, args))

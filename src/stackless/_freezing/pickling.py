@@ -467,6 +467,7 @@ class Reducers(_core._PicklerBase):
     _softened = _made(dict)  # by id(): states of generators
     _decimals_set = _made(set)  # by id(): what localcontext() sets
     _homes = _made(dict)  # by id() of code: its function's module
+    _OF_ONE_DUMP = "_run", "_keys", "_places", "_softened"
 
     @classmethod
     def handles(cls, value):
@@ -901,6 +902,9 @@ class Pickler(Reducers, pickle.Pickler):
             ) from error
 
     def _dump(self, value):
+        for name in self._OF_ONE_DUMP:  # all may have gone on since the last one
+            self.__dict__.pop(name, None)
+        self._running.clear()
         pickle.Pickler.dump(self, value)
         if self._running:
             self._see_that_all_run()

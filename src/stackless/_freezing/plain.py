@@ -87,7 +87,8 @@ _ITERATORS = enumerate, filter, map, reversed, zip, type(iter(int, 1))
 def _owner(method):
     """What a method of C's is found in, or None."""
     if type(method) in (types.BuiltinMethodType, _SCANNER_METHOD):
-        return method.__self__
+        owner = method.__self__
+        return None if isinstance(owner, types.ModuleType) else owner
     if type(method) is types.MethodDescriptorType:
         return method.__objclass__
     return None

@@ -276,6 +276,9 @@ def check_chain(frames):
     interrupted = False
     for frame in reversed(frames):
         if type(frame) is not tuple:
+            known = inspect.isgenerator(frame) or inspect.iscoroutine(frame)
+            if not known and not inspect.isasyncgen(frame):
+                raise ValueError("not the state of a frame")
             frame = _core._generator_state(frame)[0]
             if frame is None:
                 raise ValueError("a generator that has finished")

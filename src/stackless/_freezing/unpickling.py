@@ -39,9 +39,8 @@ class Unpickler(_core._UnpicklerBase, pickle.Unpickler):
             return own if own and ask is None else self._asked(own, name)
         home = _HOMES.get(module)
         if home is not None:
-            if name not in home.OWN:
-                raise pickle.UnpicklingError(f"{name!r} is no name of ours")
-            return getattr(home, name)
+            own = getattr(home, name) if name in home.OWN else None
+            return self._asked(own, name)
         if ask is not None:
             return ask(module, name)
         try:
@@ -53,7 +52,7 @@ class Unpickler(_core._UnpicklerBase, pickle.Unpickler):
         """One of our functions: what it looks for is asked for first."""
         if function is None:
             raise pickle.UnpicklingError(f"{name!r} is no name of ours")
-        if name not in _ASKED:
+        if name not in _ASKED or self._ask is None:
             return function
 
         def asked(*args):
@@ -73,11 +72,12 @@ _ASKED = {
     "_code": lambda reference, _: reference[1:3],
     "_code_by_value": lambda _: (pickling.__name__, "_code_by_value"),
     "_by_name": lambda module, qualname: (module, qualname),
+    "_type": lambda name: ("types", name),
 }
 _OWN = {
     name: getattr(pickling, name)
     for name in (
-        *_ASKED,
+        *(name for name in _ASKED if hasattr(pickling, name)),
         "_NOTHING",
         "_anext",
         "_await",

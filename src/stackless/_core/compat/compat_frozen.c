@@ -289,7 +289,8 @@ small_number(PyObject *v, int most)
 static bool
 take_apart(PyObject *state, frame_state *s, Py_ssize_t *n)
 {
-    if (!PyTuple_Check(state) || PyTuple_GET_SIZE(state) != SLP_FRAME_ITEMS) {
+    if (!PyTuple_CheckExact(state) /* or nobody has looked at it */
+        || PyTuple_GET_SIZE(state) != SLP_FRAME_ITEMS) {
         return false;
     }
     PyObject **item = &PyTuple_GET_ITEM(state, 0);

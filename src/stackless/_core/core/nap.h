@@ -10,7 +10,7 @@
 typedef enum {
     SLP_AWAKE,
     SLP_SPINS,  /* looks at its word */
-    SLP_SLEEPS, /* wants to be told by its descriptor */
+    SLP_SLEEPS, /* wants to be told, by a system call */
     SLP_WOKEN,  /* has been told; runs as soon as it has the GIL */
 } slp_nap_state;
 

@@ -11,7 +11,7 @@
    is taken off before, and is that value. */
 #include "soften.h"
 
-#include "state.h"
+#include "quick.h"
 
 bool
 slp_is_interrupted(slp_task *t)
@@ -19,6 +19,7 @@ slp_is_interrupted(slp_task *t)
     slp_carrier *c = t->carrier;
     return SLP_INTERRUPTIONS_ARE_SOFT && t->interrupted && c != NULL
            && t->thread != NULL && t->thread->current != t
+           && t->thread->in_callback == 0 /* it may be the next one there */
            && c->dispatcher != NULL && c->below == NULL && !t->is_main
            && slp_cstate_is_plain(c->cstate)
            && slp_carrier_nesting(c, slp_carrier_frame(c)) == 0;
@@ -84,6 +85,9 @@ slp_soften(slp_task *t)
     t->carrier = NULL;
     t->interrupted = 0;
     t->popped = 1;
+    if (t->py.extras != NULL || t->py.excess != 0) {
+        slp_quick_undo(t->thread, t); /* they are not asked for otherwise */
+    }
     give_up(s, c);
     return 0;
 }

@@ -5,8 +5,8 @@
 
 #include "task.h"
 
-/* Is it hard only because it was interrupted?  It can be made soft, but where its
-   frame does not tell how to go on. */
+/* Is it hard only because it was interrupted, as far as its frames tell?  Not if a C
+   function has called Py_MakePendingCalls(): then slp_soften() leaves it as it is. */
 SLP_INTERNAL bool slp_is_interrupted(slp_task *t);
 /* Make it soft if it is such a one.  Runs Python code.  -1 with an exception; 0 does
    not say that it is soft. */

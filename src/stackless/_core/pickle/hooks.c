@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: PSF-2.0 */
 /* What pickle calls most, without Python code where nothing special is to be
    done: for a soft tasklet that waits for nothing, and for names that are there.
-   Everything else goes on in _freezing/pickling.py. */
+   Everything else goes on in Python, below _freezing. */
 #include "hooks.h"
 
 #include "../types/types.h"
@@ -129,36 +129,9 @@ is_plain(slp_state *s, PyObject *value)
     slp_task *t = (slp_task *)value;
     return Py_IS_TYPE(value, s->tasklet_type) && t->life == SLP_STARTED
            && t->carrier == NULL && t->waitq == NULL
-           && slp_why_not(t, false) == NULL;
-}
-
-/* Does a frame have that there because of a `with decimal.localcontext()`?  Then what
-   that sets goes along. */
-static bool
-sets_decimals(PyObject *slot)
-{
-    PyObject *self = PyCFunction_Check(slot) ? PyCFunction_GET_SELF(slot)
-                                             : slot;
-    return self != NULL
-           && strcmp(Py_TYPE(self)->tp_name, "decimal.ContextManager") == 0;
-}
-
-static bool
-have_local_decimals(PyObject *frames)
-{
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(frames); i++) {
-        PyObject *frame = PyTuple_GET_ITEM(frames, i);
-        if (!PyTuple_CheckExact(frame)) {
-            continue; /* a generator: such tasklets are not plain */
-        }
-        PyObject *slots = PyTuple_GET_ITEM(frame, SLP_FRAME_ITEMS - 1);
-        for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(slots); k++) {
-            if (sets_decimals(PyTuple_GET_ITEM(slots, k))) {
-                return true;
-            }
-        }
-    }
-    return false;
+           && slp_why_not(t, false) == NULL
+           && PyObject_Size(t->py.context)
+                  == 0; /* what decimal sets is there */
 }
 
 /* 1 with the state of a plain tasklet; 0: it is not so plain; -1 with an exception.
@@ -167,9 +140,8 @@ static int
 state_of_plain(slp_state *s, slp_task *t, PyObject **state)
 {
     PyObject *frames = slp_frames_of(s, t, NULL);
-    if (frames == NULL || have_local_decimals(frames)) {
-        Py_XDECREF(frames);
-        return frames == NULL ? -1 : 0;
+    if (frames == NULL) {
+        return -1;
     }
     slp_parts p = {.name = t->name ? t->name : Py_None,
                    .context = Py_None,

@@ -47,12 +47,14 @@ slp_tasklet_depth(slp_task *t)
         PyThreadState *ts = t->thread->ts;
         return SLP_DEPTH_LIMIT(ts) - SLP_DEPTH_LEFT(ts) + t->py.excess;
     }
-    /* Neither the point nor its gate is the program's. */
-    return t->py.depth
-           - (t->popped            ? slp_frame_is_ours(t->top)
-              : t->carrier == NULL ? 1
-              : t->gated           ? 2
-                                   : 0);
+    if (t->carrier
+        != NULL) { /* neither the point nor its gate is the program's */
+        return t->py.depth - (t->gated ? 2 : 0);
+    }
+    slp_frame *top = t->popped ? t->top : slp_frame_below(t->top);
+    PyObject *interrupted = slp_state_peek()->interrupted_function;
+    return t->py.depth - !t->popped
+           - (top != NULL && slp_frame_is_of(top, interrupted));
 }
 
 PyObject *
