@@ -7,6 +7,7 @@ import os
 import pickle
 import subprocess
 import sys
+import types
 import textwrap
 import threading
 
@@ -525,6 +526,20 @@ def test_find_class_is_asked_before_a_module_is_imported():
     with pytest.raises(stackless.ThawError):
         stackless.thaw(data, find_class=find)
     assert "wsgiref" not in sys.modules
+
+
+def test_find_class_is_asked_for_types_that_make_code():
+    asked = []
+
+    def find(module, name):
+        asked.append((module, name))
+        raise KeyError(name)
+
+    data = pack(calling("stackless._freezing.others", "_type", "CodeType"))
+    with pytest.raises(stackless.ThawError):
+        stackless.thaw(data, find_class=find)
+    assert asked == [("types", "CodeType")]
+    assert stackless.thaw(data) is types.CodeType
 
 
 class Calling:

@@ -438,6 +438,30 @@ def test_local_decimal_contexts_of_an_exit_stack(decimals):
     assert third() == USUAL
 
 
+@contextlib.contextmanager
+def precise():
+    with decimal.localcontext() as context:
+        context.prec = 5
+        yield
+
+
+def precisely():
+    with precise():
+        stackless.schedule_remove(None)
+        LOG.append(third())
+    LOG.append(third())
+
+
+@each_copy
+def test_a_local_decimal_context_of_a_manager(copy, decimals):
+    """The frame that is in the `with` is that of a generator."""
+    task = apart(precisely)
+    assert told(copy(task)) == ["0.33333", USUAL]
+    if copy is not COPIES["cloned"]:  # a clone shares the manager
+        assert told(task) == ["0.33333", USUAL]
+    task.kill()
+
+
 @each_copy
 def test_nested_local_decimal_contexts(copy, decimals):
     if sys.version_info < (3, 12):
