@@ -150,7 +150,7 @@ slp_quick_enter(slp_thread *st, slp_frame *f, slp_task *t)
 SLP_INTERNAL bool slp_quick_arrives_at_edge(slp_thread *st, slp_task *t);
 
 /* The caller, which has been left, gives way to `next`, whatever that is: by way
-   of the dispatcher, but from an edge. */
+   of the dispatcher, unless that was left at an edge. */
 SLP_INTERNAL PyObject *slp_quick_go_slowly(slp_thread *st, slp_frame *f,
                                            slp_task *next);
 
