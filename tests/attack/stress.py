@@ -248,7 +248,8 @@ class Threads(Stress):
 
     def begin(self):
         self.before = sys.getswitchinterval(), gc.isenabled()
-        # A collection in one thread would make that of another one a no-op.
+        # A collection in one thread would make that of another one a no-op, and
+        # run what belongs there.  So this comes after "collect".
         gc.disable()
         self.over = False
         # A program that deadlocks would wait for them.
@@ -441,7 +442,7 @@ NAMES = [
         "slice+hard+signals", "slice+monitor", "between+collect",
         "between+mixed", "between+inspect", "between+trace",
         "between+profile+signals", "between+monitor", "between+evaluator",
-        "between+few+mixed", "between+threads+collect", "between+slice+mixed",
+        "between+few+mixed", "between+collect+threads", "between+slice+mixed",
         "interrupt", "interrupt+collect", "interrupt+few", "interrupt+slice",
         "interrupt+trace", "interrupt+profile", "interrupt+signals",
         "interrupt+inspect", "interrupt+hard", "interrupt+between+mixed",
