@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import sys
 import threading
 
 import stackless
@@ -59,6 +60,18 @@ def running(function, *args):
         thread.join()
     if errors:
         raise errors[0]
+
+
+def at_once(function, arguments, interval):
+    """Call it in a thread for each argument; they take turns after that time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(interval)
+    try:
+        with contextlib.ExitStack() as threads:
+            for argument in arguments:
+                threads.enter_context(running(function, argument))
+    finally:
+        sys.setswitchinterval(before)
 
 
 def in_thread(function, *args):

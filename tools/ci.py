@@ -234,7 +234,7 @@ def matrix_jobs(pythons):
         # `make test` has been there; these differ little from others.
         like_others = label in (VENV_LABEL, "3.14-dbg")
         part = AGAIN if like_others or label == "3.15-dbg" else DEEP
-        if label == "3.14-dbg":
+        if label in ("3.14-dbg", "3.15-dbg"):
             part = [*part, "tests/freezing/test_interrupted.py"]
         if label == "3.13-newest":
             part = [*CORE, "tests/stress", *NO_OTHERS]

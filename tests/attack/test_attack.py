@@ -58,15 +58,20 @@ def test_programs(name, capsys):
     assert a.operations > 75 * len(seeds)
 
 
+def find(a):
+    """Attack until a program fails."""
+    seed = 0
+    while a.batch("none", seed, 10):
+        seed += 10
+        assert seed < 200
+
+
 @pytest.mark.skipif(SLOW, reason="tests the attack, which is plain Python")
 @pytest.mark.timeout(240)
 def test_threads_shrink_too(capsys):
     """A program of several threads becomes as small as one of a single one."""
     a = attack.Attack(fault="meet there")
-    seed = 0
-    while a.batch("none", seed, 10):
-        seed += 10
-        assert seed < 200
+    find(a)
     assert "FAILED: stress none, seed" in capsys.readouterr().out
     assert a.smallest["threads"] > 1
     left = [op[0] for ops in shrink.lists_of(a.smallest) for op in ops]
@@ -78,10 +83,7 @@ def test_threads_shrink_too(capsys):
 def test_a_fault_is_found_and_shrunk(capsys):
     """The model forgets to set a channel's preference."""
     a = attack.Attack(fault="preference")
-    seed = 0
-    while a.batch("none", seed, 10):
-        seed += 10
-        assert seed < 200
+    find(a)
     out = capsys.readouterr().out
     assert "FAILED: stress none, seed" in out
     left = [op[0] for ops in shrink.lists_of(a.smallest) for op in ops]

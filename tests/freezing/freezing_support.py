@@ -10,6 +10,14 @@ import stackless
 from stackless._freezing import pickling, unpickling
 from tasks import pause, spawn
 
+# Some programs warn of what they do, or are killed in the middle of it: what to
+# ignore.  (This module does without pytest: other releases have none.)
+WARNINGS = (
+    "ignore:Pickle, copy:DeprecationWarning",
+    "ignore:coroutine :RuntimeWarning",  # asynchronous generators
+    "ignore::pytest.PytestUnraisableExceptionWarning",
+)
+
 # What a program has passed, and what has come of it.  In this module, so that
 # they are not frozen along with the program.
 LOG = []

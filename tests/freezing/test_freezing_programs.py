@@ -20,6 +20,7 @@ from freezing_support import (
     LOG,
     OUTCOME,
     PROGRAMS,
+    WARNINGS,
     finish,
     freeze,
     freeze_all,
@@ -36,15 +37,7 @@ CHILD = os.path.join(HERE, "freezing_child.py")
 VERSION = sys.version_info[:2]
 
 # Asserts which points are soft.
-pytestmark = [
-    pytest.mark.soft,
-    pytest.mark.filterwarnings("ignore:Pickle, copy:DeprecationWarning"),
-    # Of asynchronous generators that are killed.
-    pytest.mark.filterwarnings("ignore:coroutine :RuntimeWarning"),
-    pytest.mark.filterwarnings(
-        "ignore::pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = [pytest.mark.soft, *map(pytest.mark.filterwarnings, WARNINGS)]
 
 # Of the points of all programs once they are warm, those that can be frozen.
 FROZEN = {

@@ -15,7 +15,7 @@ import stackless
 from freezing_support import dumps, go, started, thawed
 from stackless import _core
 from stackless._freezing import pickling, softening, unpickling
-from tasks import in_thread, spawn
+from tasks import at_once, in_thread, spawn
 
 pytestmark = pytest.mark.soft
 
@@ -327,28 +327,16 @@ def test_many_that_take_turns():
 def test_threads_at_once():
     """Each has others in the middle of it, at every switch."""
     data, expected = copied(dumps, going_over, 3)
-    found, threads = [], 4
 
-    def work():
+    def work(_):
         for _ in range(50):
             tasklet = unpickling.loads(data)
             while tasklet.alive:
                 tasklet.insert()
                 stackless.run()
-        found.append(True)
 
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    try:
-        all_threads = [threading.Thread(target=work) for _ in range(threads)]
-        for thread in all_threads:
-            thread.start()
-        for thread in all_threads:
-            thread.join()
-    finally:
-        sys.setswitchinterval(interval)
-    assert len(found) == threads
-    assert len(LOG) == threads * 50 * len(expected)
+    at_once(work, range(4), 1e-6)
+    assert len(LOG) == 4 * 50 * len(expected)
 
 
 # --- what there is around them --------------------------------------------------

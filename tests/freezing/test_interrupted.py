@@ -23,6 +23,7 @@ from freezing_support import (
     OUTCOME,
     PROGRAMS,
     RETIRED,
+    WARNINGS,
     body,
     freeze,
     retire,
@@ -34,14 +35,7 @@ EACH = 2  # ticks: one place at which CPython looks
 # Debug builds look at all tasklets at each switch.
 STEP = 11 if hasattr(sys, "gettotalrefcount") else 1
 
-pytestmark = [
-    pytest.mark.soft,
-    pytest.mark.filterwarnings("ignore:Pickle, copy:DeprecationWarning"),
-    pytest.mark.filterwarnings("ignore:coroutine :RuntimeWarning"),
-    pytest.mark.filterwarnings(
-        "ignore::pytest.PytestUnraisableExceptionWarning"
-    ),
-]
+pytestmark = [pytest.mark.soft, *map(pytest.mark.filterwarnings, WARNINGS)]
 soft = pytest.mark.skipif(
     sys.version_info < (3, 14),
     reason="frames that are interrupted do not know their stack",

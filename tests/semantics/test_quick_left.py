@@ -20,7 +20,7 @@ from quick_support import (
     QUICK, Noisy, deep, forever, left_quickly, litter, pausing, quick,
     turns)
 from semantics_support import pause, run_program, spawn
-from tasks import in_thread
+from tasks import at_once, in_thread
 
 coretest = pytest.importorskip("stackless._coretest")
 VERSION = sys.version_info[:2]
@@ -781,17 +781,8 @@ def test_threads_at_once():
             spawn(body, tag, n)
         stackless.run()
 
-    threads = [threading.Thread(target=thread, args=(i,)) for i in range(4)]
-    old = sys.getswitchinterval()
-    sys.setswitchinterval(1e-5)
-    try:
-        with quick(200):
-            for t in threads:
-                t.start()
-            for t in threads:
-                t.join()
-    finally:
-        sys.setswitchinterval(old)
+    with quick(200):
+        at_once(thread, range(4), 1e-5)
     assert sorted(got) == sorted(
         (tag, n, i, i % 50) for tag in range(4) for n in range(3)
         for i in range(200))

@@ -14,6 +14,7 @@ import stackless
 
 from semantics_support import run_program
 from tasks import (
+    at_once,
     THREAD_SANITIZER, in_thread, pause, running, spawn, through_c)
 
 WAYS = pytest.mark.parametrize("call", [lambda f, *a: f(*a), through_c],
@@ -142,17 +143,7 @@ def test_many_threads_and_tasklets_exchange_at_random():
         while any(t.alive for t in receivers):
             stackless.run()
 
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(1e-4)
-    try:
-        workers = [threading.Thread(target=work, args=(n,))
-                   for n in range(threads)]
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-    finally:
-        sys.setswitchinterval(before)
+    at_once(work, range(threads), 1e-4)
     assert len(received) == total
     assert sorted(received) == sorted(sent)
 
