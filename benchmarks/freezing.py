@@ -68,13 +68,13 @@ def envelope(depth):
 
 
 def freeze_and_thaw(depth, times):
-    from stackless._freezing import pickling
+    from stackless._freezing import pickling, unpickling
 
     task = suspended(depth)
 
     def work():
         for _ in range(times):
-            pickling.loads(pickling.dumps(task)).bind()
+            unpickling.loads(pickling.dumps(task)).bind()
 
     cost = _bench.nanoseconds(work, times)
     task.kill()

@@ -348,8 +348,7 @@ def pickler():
 
 
 def restored(tasklet):
-    pickler = stackless.Pickler(io.BytesIO())
-    reduced = tried(pickler.reducer_override, tasklet)
+    reduced = tried(tasklet.__reduce_ex__, 4)
     if reduced is not None:
         stackless.tasklet().__setstate__(reduced[2])
 

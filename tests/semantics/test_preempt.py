@@ -34,6 +34,31 @@ def test_preempt_gives_everybody_turns():
     end(*tasks)
 
 
+def test_a_callback_takes_the_next_one_away(log):
+    """Then nobody is interrupted, and what the callback was given is let go."""
+    def told(prev, following):
+        if following is other and stackless.current is spinning:
+            other.remove()
+            log.append("removed")
+
+    def spin():
+        while not log:
+            pass
+        stackless.set_schedule_callback(None)
+        log.append("went on")
+
+    spinning, other = spawn(spin), spawn(pause)
+    stackless.set_schedule_callback(told)
+    stackless.preempt(0.001)
+    try:
+        stackless.run()
+    finally:
+        stackless.preempt(None)
+        stackless.set_schedule_callback(None)
+    assert log == ["removed", "went on"]
+    other.kill()
+
+
 def test_preempt_interrupts_the_main_tasklet(log):
     spawn(log.append, "ran")
     stackless.preempt(0.001)

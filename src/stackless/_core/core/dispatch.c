@@ -42,7 +42,9 @@ slp_failed(slp_thread *st)
     if (SLP_UNLIKELY(st->trash_count > 0 || st->dropped != NULL)) {
         PyObject *exc = slp_take_exc();
         slp_release(st);
-        slp_raise(exc);
+        if (exc != NULL) {
+            slp_raise(exc);
+        }
     }
 }
 

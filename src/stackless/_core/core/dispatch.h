@@ -24,8 +24,8 @@ SLP_INTERNAL PyObject *slp_resume(slp_thread *st);
    value, or NULL with an exception. */
 SLP_INTERNAL PyObject *slp_outcome(slp_thread *st, int r);
 
-/* The operation failed, an exception is set: undo what prepare has begun and
-   release what callbacks have put off.  Runs destructors. */
+/* The operation failed, as a rule with an exception: undo what prepare has begun
+   and release what callbacks have put off.  Runs destructors. */
 SLP_INTERNAL void slp_failed(slp_thread *st);
 
 /* Call a callback of the program's with args (stolen; NULL: no memory).
