@@ -2,6 +2,7 @@
 
 import contextlib
 import gc
+import itertools
 import os
 import signal
 import sys
@@ -13,7 +14,7 @@ import stackless
 
 from semantics_support import run_program
 from tasks import (
-    THREAD_SANITIZER, in_thread, pause, spawn, through_c)
+    THREAD_SANITIZER, in_thread, pause, running, spawn, through_c)
 
 LINUX = sys.platform == "linux"
 
@@ -520,6 +521,90 @@ def test_what_a_section_does_not_hold_back():
             assert log == ["signal"]
     finally:
         signal.signal(signal.SIGUSR1, before)
+
+
+@pytest.fixture
+def often():
+    """Interrupted as often as possible; nothing is left behind."""
+    stackless.preempt(3e-5)
+    yield
+    stackless.preempt(None)
+
+
+def run_bit_by_bit():
+    while stackless.runcount > 1:
+        task = stackless.run(1000)
+        if task is not None:
+            task.insert()
+
+
+def test_others_stay_outside_while_interruptions_are_asked_for(often):
+    """CPython's lock around the calls that it makes between instructions lets go
+    of the GIL if two want it, from 3.13 on: the clock and one that is inside."""
+    counters, broken = [0, 0, 0], []
+    end = time.monotonic() + 2
+
+    def work(mine):
+        while time.monotonic() < end:
+            with stackless.atomic():
+                before = list(counters)
+                for _ in range(1000):
+                    pass
+                if counters != before:
+                    broken.append(mine)
+                counters[mine] += 1
+            for _ in range(1000):
+                counters[mine] += 1
+
+    def run(mine):
+        for _ in range(3):
+            spawn(work, mine)
+        if mine == 0 or sys.version_info >= (3, 12):
+            run_bit_by_bit()
+        else:
+            stackless.run()
+
+    with running(run, 1), running(run, 2):
+        run(0)
+    assert all(counters)
+    assert broken == []
+
+
+def test_interrupted_between_two_sections(often):
+    """However little time there is between them."""
+    log = []
+
+    def work(name):
+        for _ in range(100):
+            with stackless.atomic():
+                busy(0.001)
+                log.append(name)
+
+    spawn(work, "a")
+    spawn(work, "b")
+    stackless.run()
+    assert len(log) == 200
+    turns = sum(before != after for before, after in itertools.pairwise(log))
+    assert turns > 20
+
+
+def test_a_long_section_is_no_slow_call():
+    """It has looked, though nothing was asked of it."""
+    log = []
+
+    def work():
+        with stackless.atomic():
+            for _ in range(5):
+                busy(0.15)
+                time.sleep(0.001)  # here others see it
+
+    spawn(work)
+    waits = spawn(pause)
+    stackless.set_slow_call_handler(0.5, lambda *args: log.append(args))
+    stackless.run()
+    stackless.set_slow_call_handler(None, None)
+    assert log == []
+    waits.kill()
 
 
 def test_atomic_in_a_thread_without_tasklets(interval):

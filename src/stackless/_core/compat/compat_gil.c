@@ -206,14 +206,14 @@ somebody_waits(gil_state *gil)
 #endif
 }
 
-static bool
-is_inside(hold *h, PyThreadState *ts)
+static slp_section *
+section_of(hold *h, PyThreadState *ts)
 {
     slp_section *s = h->first;
     while (s != NULL && s->ts != ts) {
         s = s->next;
     }
-    return s != NULL;
+    return s;
 }
 
 /* Whom we have asked may be waiting for somebody that is not there, until it has
@@ -246,7 +246,7 @@ look(hold *h)
     relieve(h);
     if (holder != NULL && holder == h->seen && switches == h->seen_switches
         && somebody_waits(gil)) {
-        if (is_inside(h, holder)) {
+        if (section_of(h, holder) != NULL) {
             h->overdue = holder; /* asked as soon as it is not */
         }
         else if (of_living(holder, ask)) {
@@ -397,6 +397,7 @@ slp_section_open(slp_section *s, PyThreadState *ts)
     }
     s->ts = ts;
     s->hold = h;
+    s->missed = false;
     s->prev = NULL;
     s->next = h->first;
     if (s->next != NULL) {
@@ -451,6 +452,35 @@ slp_section_close(slp_section *s)
         h->overdue = NULL;
     }
     pthread_mutex_unlock(&gil->mutex);
+}
+
+/* Who puts a call into the queue holds gil->mutex meanwhile: so nobody takes the
+   GIL, and nobody opens a section.  It does not wait for the queue's lock, which
+   may belong to somebody that waits for the GIL. */
+bool
+slp_call_from_outside(PyInterpreterState *interp, bool main, slp_pending_fn fn,
+                      void *arg)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    hold *h = find_hold(GIL_OF(interp));
+    if (h == NULL) {
+        return false;
+    }
+    pthread_mutex_lock(&h->gil->mutex);
+    slp_section *s = section_of(h, holder_of(h->gil));
+    bool done = s == NULL && slp_pending_try(interp, main, fn, arg);
+    if (s != NULL) {
+        s->missed = true;
+        s->looks += slp_pending_none(s->ts);
+    }
+    pthread_mutex_unlock(&h->gil->mutex);
+    if (done) {
+        slp_pending_tell(interp, main);
+    }
+    return done;
+#else
+    return slp_pending_add(interp, main, fn, arg);
+#endif
 }
 
 /* In the child of a fork only the calling thread lives; CPython makes the mutex

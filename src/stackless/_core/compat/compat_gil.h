@@ -14,10 +14,14 @@
 #    error "include compat.h"
 #endif
 
+#include "compat_pending.h"
+
 /* One for each thread that may have one; zero: closed. */
 typedef struct slp_section {
     PyThreadState *ts;     /* who is inside; NULL: closed */
     struct slp_hold *hold; /* of which GIL */
+    bool missed;           /* a call, see below */
+    uint64_t looks;        /* how often it was seen to get on since then */
     struct slp_section *next, *prev;
 } slp_section;
 
@@ -33,6 +37,13 @@ SLP_INTERNAL int slp_section_prepare(PyThreadState *ts);
 /* No-ops if it is open or closed already. */
 SLP_INTERNAL void slp_section_open(slp_section *s, PyThreadState *ts);
 SLP_INTERNAL void slp_section_close(slp_section *s);
+
+/* slp_pending_add() for a thread that has neither the GIL nor a thread state.  From
+   3.13 on a thread that wants to take calls out while another one puts some in lets
+   go of the GIL.  So nothing is put in while the GIL is held in a section: the
+   section has `missed` it then, and it is false: not now. */
+SLP_INTERNAL bool slp_call_from_outside(PyInterpreterState *interp, bool main,
+                                        slp_pending_fn fn, void *arg);
 
 /* Are signals waiting to be handled, and is this the thread for it? */
 SLP_INTERNAL bool slp_signals_pending(PyThreadState *ts);

@@ -8,6 +8,8 @@
 #include "internal/pycore_ceval.h"
 #if PY_VERSION_HEX >= 0x030D0000
 #    include "internal/pycore_ceval_state.h"
+#    include "internal/pycore_lock.h"
+#    include "internal/pycore_parking_lot.h"
 #endif
 #include "internal/pycore_frame.h"
 #include "internal/pycore_interp.h"
@@ -53,6 +55,85 @@ slp_pending_after_fork(PyThreadState *ts)
 }
 
 #if PY_VERSION_HEX >= 0x030D0000
+
+/* ---- the queue's lock -------------------------------------------------------
+
+   CPython's functions let go of the GIL where they have to wait for it, and may
+   be given it before they have the GIL again.  This does neither: it does not wait,
+   and gives it to nobody. */
+
+static bool
+try_lock(PyMutex *m)
+{
+    uint8_t expected = _Py_UNLOCKED;
+    return _Py_atomic_compare_exchange_uint8(&m->_bits, &expected,
+                                             _Py_LOCKED);
+}
+
+static void
+let_others_try(void *arg, void *Py_UNUSED(waiter), int more)
+{
+    PyMutex *m = arg;
+    _Py_atomic_store_uint8(&m->_bits, more ? _Py_HAS_PARKED : _Py_UNLOCKED);
+}
+
+static void
+unlock(PyMutex *m)
+{
+    uint8_t expected = _Py_LOCKED;
+    if (!_Py_atomic_compare_exchange_uint8(&m->_bits, &expected,
+                                           _Py_UNLOCKED)) {
+        _PyParkingLot_Unpark(m, let_others_try, m);
+    }
+}
+
+bool
+slp_pending_try(PyInterpreterState *interp, bool main, slp_pending_fn fn,
+                void *arg)
+{
+    struct _pending_calls *pending = main
+                                         ? &_PyRuntime.ceval.pending_mainthread
+                                         : &interp->ceval.pending;
+    if (!try_lock(&pending->mutex)) {
+        return false;
+    }
+    bool room = pending->npending < pending->max;
+    if (room) {
+        int i = pending->next;
+        pending->calls[i] = (struct _pending_call){
+            .func = fn,
+            .arg = arg,
+            .flags = main ? _Py_PENDING_MAINTHREADONLY : 0,
+        };
+        pending->next = (i + 1) % PENDINGCALLSARRAYSIZE;
+        _Py_atomic_add_int32(&pending->npending, 1);
+    }
+    unlock(&pending->mutex);
+    return room;
+}
+
+void
+slp_pending_tell(PyInterpreterState *interp, bool main)
+{
+    if (main) {
+        _Py_set_eval_breaker_bit(_PyRuntime.main_tstate, _PY_CALLS_TO_DO_BIT);
+        return;
+    }
+    PyMutex_Lock(&_PyRuntime.interpreters.mutex);
+    PyThreadState *ts = interp->threads.head;
+    for (; ts != NULL; ts = ts->next) {
+        _Py_set_eval_breaker_bit(ts, _PY_CALLS_TO_DO_BIT);
+    }
+    PyMutex_Unlock(&_PyRuntime.interpreters.mutex);
+}
+
+bool
+slp_pending_none(PyThreadState *ts)
+{
+    bool none = !_Py_eval_breaker_bit_is_set(ts, _PY_CALLS_TO_DO_BIT);
+    _Py_set_eval_breaker_bit(ts, _PY_CALLS_TO_DO_BIT);
+    return none;
+}
 
 /* So many calls of a queue are made at one place. */
 static struct _pending_calls *

@@ -21,7 +21,17 @@ slp_handles_signals(PyThreadState *ts)
    by.  Called from any thread, with the GIL or without.  False: not now. */
 SLP_INTERNAL bool slp_pending_add(PyInterpreterState *interp, bool main,
                                   slp_pending_fn fn, void *arg);
-/* The same in the calling thread, and it is the only call that is made there: who
+#if PY_VERSION_HEX >= 0x030D0000
+/* The same, but it never lets go of the GIL, and nobody is told yet. */
+SLP_INTERNAL bool slp_pending_try(PyInterpreterState *interp, bool main,
+                                  slp_pending_fn fn, void *arg);
+/* Has to be without a thread state. */
+SLP_INTERNAL void slp_pending_tell(PyInterpreterState *interp, bool main);
+/* Tell it, though there may be none: has it come by since it was told?  It holds
+   the GIL, and does not let go. */
+SLP_INTERNAL bool slp_pending_none(PyThreadState *ts);
+#endif
+/* Have fn(arg) called in the calling thread, and it is the only call that is made there: who
    asks for itself is called once at each place.  `inside`: inside such a call.
    False: not now. */
 SLP_INTERNAL bool slp_pending_again(PyThreadState *ts, slp_pending_fn fn,

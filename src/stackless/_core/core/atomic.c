@@ -29,9 +29,14 @@ slp_task_set_atomic(slp_task *t, bool on)
         return -1;
     }
     t->atomic = on;
-    if (t->thread != NULL && t->thread->current == t) {
-        slp_atomic_arrive(t->thread);
-        slp_watch_permit(t->thread);
+    slp_thread *st = t->thread;
+    if (st != NULL && st->current == t) {
+        slp_atomic_arrive(st);
+        if (st->section.missed && !slp_section_is_open(&st->section)) {
+            st->section.missed = false;
+            slp_watch_again(st);
+        }
+        slp_watch_permit(st);
     }
     return 0;
 }

@@ -44,8 +44,8 @@ look_at(slp_clock *c, slp_bell *b, uint64_t now, uint64_t until)
         if (!__atomic_load_n(&b->asked, __ATOMIC_RELAXED)) {
             bool of_main = b == &c->bells[0];
             __atomic_store_n(&b->asked, true, __ATOMIC_RELAXED);
-            if (!slp_pending_add(c->interp, of_main, c->fn,
-                                 of_main ? c : NULL)) {
+            if (!slp_call_from_outside(c->interp, of_main, c->fn,
+                                       of_main ? c : NULL)) {
                 __atomic_store_n(&b->asked, false, __ATOMIC_RELAXED);
             }
         }

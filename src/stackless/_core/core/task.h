@@ -120,6 +120,7 @@ typedef struct {
     bool ignore_nesting; /* inside C calls, too */
     bool due;            /* as soon as it is possible */
     bool soft_due;       /* at the next switch */
+    bool missed;         /* a turn was over, and could not be ended */
     int tries;           /* how often to look again at once */
     slp_frame *repeats;  /* compared only: see slp_watch_repeats() */
     bool asked;          /* it is going to look again at once */

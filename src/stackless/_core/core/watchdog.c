@@ -360,7 +360,9 @@ look(void *arg)
     else if (arg == &again) {
         slp_pending_enough(st->ts);
     }
-    if (now_possible || (!old && (turn_is_over(st, now) || is_visited(st)))) {
+    bool over = !old && turn_is_over(st, now);
+    w->missed = over && !can_leave(st, true);
+    if (now_possible || over || (!old && is_visited(st))) {
         return slp_pending_go(st->ts, act);
     }
     return 0;
@@ -370,6 +372,7 @@ void
 slp_watch_again(slp_thread *st)
 {
     if (st->ts == slp_ts()) {
+        st->watch.missed = false;
         st->watch.tries = TRIES;
         ask_again(st, false);
     }

@@ -79,7 +79,7 @@ slp_watch_next(slp_thread *st)
 static inline void
 slp_watch_permit(slp_thread *st)
 {
-    if (SLP_UNLIKELY(st->watch.due)) {
+    if (SLP_UNLIKELY(st->watch.due || st->watch.missed)) {
         slp_watch_again(st);
     }
 }

@@ -133,7 +133,7 @@ looks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
             continue;
         }
         PyObject *item = Py_BuildValue("(kOK)", st->ident, st->current,
-                                       st->looks);
+                                       st->looks + st->section.looks);
         if (item == NULL || PyList_Append(list, item) < 0) {
             Py_CLEAR(list);
         }
