@@ -28,10 +28,6 @@ ROUGH = {
 # Mistakes that it can be told to make.
 FAULTS = ["doubled", "section", "lost"]
 COUNTS = 1 << 30  # flag of get_thread_info()
-# From 3.13 on CPython lets go of the GIL where a thread waits to make pending
-# calls, also in a section (docs/design/threads.md).
-HOLDS = sys.version_info < (3, 13)
-TRIES = 1 if HOLDS else 5
 # Elsewhere only the main thread can be interrupted.
 ANY_THREAD = sys.version_info >= (3, 12)
 
@@ -120,7 +116,10 @@ class Free(Real):
             for k in range(self.threads.count):
                 asleep = k != number and self.threads.is_asleep(k)
                 if asleep and self.threads.runs_nothing(k):
-                    self.slots[k].kill(pending=True)
+                    if self.slots[k].paused:  # perhaps it has a message
+                        self.slots[k].insert()
+                    else:
+                        self.slots[k].kill(pending=True)
         time.sleep(0.0005)
 
     def run_all(self):
@@ -150,12 +149,10 @@ class Free(Real):
         self.turns += 1
         if stackless.current.thread_id != threading.get_ident():
             self.wrong("it runs in another thread than its own")
-        for _ in range(TRIES):
-            with stackless.atomic():
-                found = [*self.wrong_in_rings(), *self.wrong_in_queues()]
-            if not found:
-                return
-        self.wrong(*found)
+        with stackless.atomic():
+            found = [*self.wrong_in_rings(), *self.wrong_in_queues()]
+        if found:
+            self.wrong(*found)
 
     def wrong(self, *what):
         self.report(" ".join(map(str, what)))
@@ -267,7 +264,7 @@ class Free(Real):
                 pass
             after = self.turns, stackless.get_thread_info(-1, COUNTS)[3]
             # Elsewhere somebody may be killed, as he is unreachable.
-            if self.gentle and before[1 - HOLDS :] != after[1 - HOLDS :]:
+            if self.gentle and before != after:
                 self.wrong("somebody else has run in an atomic section")
             self.block(op[1])
 
