@@ -66,8 +66,7 @@ static bool
 try_lock(PyMutex *m)
 {
     uint8_t expected = _Py_UNLOCKED;
-    return _Py_atomic_compare_exchange_uint8(&m->_bits, &expected,
-                                             _Py_LOCKED);
+    return _Py_atomic_compare_exchange_uint8(&m->_bits, &expected, _Py_LOCKED);
 }
 
 static void
@@ -279,7 +278,7 @@ slp_pending_go(PyThreadState *ts, int (*go)(void))
 static bool
 any_left(struct _pending_calls *pending)
 {
-    return pending->npending > 0;
+    return _Py_atomic_load_int32_relaxed(&pending->npending) > 0;
 }
 
 #    else
