@@ -43,7 +43,8 @@ ASAN = {
 
 TSAN = {
     # Python's own daemon threads are never joined.
-    "TSAN_OPTIONS": "report_thread_leaks=0:die_after_fork=0",
+    "TSAN_OPTIONS": "report_thread_leaks=0:die_after_fork=0"
+    f":suppressions={ROOT / 'tools' / 'tsan.supp'}",
     "STACKLESS_TEST_TIMEOUT": "240",
 }
 

@@ -471,7 +471,9 @@ slp_call_from_outside(PyInterpreterState *interp, bool main, slp_pending_fn fn,
     bool done = s == NULL && slp_pending_try(interp, main, fn, arg);
     if (s != NULL) {
         s->missed = true;
-        s->looks += slp_pending_none(s->ts);
+        if (slp_pending_none(s->ts)) {
+            __atomic_fetch_add(&s->looks, 1, __ATOMIC_RELAXED);
+        }
     }
     pthread_mutex_unlock(&h->gil->mutex);
     if (done) {

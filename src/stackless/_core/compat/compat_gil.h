@@ -21,7 +21,7 @@ typedef struct slp_section {
     PyThreadState *ts;     /* who is inside; NULL: closed */
     struct slp_hold *hold; /* of which GIL */
     bool missed;           /* a call, see below */
-    uint64_t looks;        /* how often it was seen to get on since then */
+    uint64_t looks;        /* how often it was seen to get on when it did */
     struct slp_section *next, *prev;
 } slp_section;
 
@@ -29,6 +29,12 @@ static inline bool
 slp_section_is_open(const slp_section *s)
 {
     return s->ts != NULL;
+}
+
+static inline uint64_t
+slp_section_looks(const slp_section *s)
+{
+    return __atomic_load_n(&s->looks, __ATOMIC_RELAXED);
 }
 
 /* Before one is opened for the program: starts what it needs, and lets whoever

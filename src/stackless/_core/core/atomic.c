@@ -32,7 +32,7 @@ slp_task_set_atomic(slp_task *t, bool on)
     slp_thread *st = t->thread;
     if (st != NULL && st->current == t) {
         slp_atomic_arrive(st);
-        if (st->section.missed && !slp_section_is_open(&st->section)) {
+        if (!slp_section_is_open(&st->section) && st->section.missed) {
             st->section.missed = false;
             slp_watch_again(st);
         }

@@ -132,8 +132,9 @@ looks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
         if (st->ts == NULL || st->current == NULL) {
             continue;
         }
-        PyObject *item = Py_BuildValue("(kOK)", st->ident, st->current,
-                                       st->looks + st->section.looks);
+        PyObject *item = Py_BuildValue(
+            "(kOK)", st->ident, st->current,
+            st->looks + slp_section_looks(&st->section));
         if (item == NULL || PyList_Append(list, item) < 0) {
             Py_CLEAR(list);
         }
