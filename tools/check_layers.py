@@ -63,6 +63,7 @@ CORE_USERS = {
     "_freezing/iterators.py",
     "_freezing/others.py",
     "_freezing/pickling.py",
+    "_freezing/restoring.py",
     "_freezing/softening.py",
     "_freezing/unpickling.py",
     "_slow_calls.py",

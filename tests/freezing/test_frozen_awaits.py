@@ -18,7 +18,7 @@ from freezing_support import (
     whole,
 )
 from stackless import _core
-from stackless._freezing import codes, pickling, softening
+from stackless._freezing import codes, pickling, restoring, softening
 
 pytestmark = [
     pytest.mark.soft,
@@ -273,7 +273,7 @@ def test_a_frame_of_ours_has_what_it_needs(name, change):
     digest = codes.digest(function.__code__)
     for check in (
         softening.check,
-        lambda f: pickling._compare((f,), digest, softening.check),
+        lambda f: restoring._compare((f,), digest, softening.check),
         lambda f: softening.check_chain((f,)),
     ):
         check((function, None, *position, marks, slots))

@@ -821,7 +821,8 @@ name_functions(PyObject *module)
     int r = package == NULL ? -1 : 0;
     PyMethodDef *tables[] = {
         methods,           slp_interrupt_methods, slp_frozen_methods,
-        slp_facts_methods, slp_packed_methods,    slp_hooks_methods};
+        slp_facts_methods, slp_packed_methods,    slp_hooks_methods,
+        slp_copies_methods};
     for (size_t i = 0; i < Py_ARRAY_LENGTH(tables); i++) {
         PyMethodDef *def = tables[i];
         for (; r == 0 && def->ml_name != NULL; def++) {

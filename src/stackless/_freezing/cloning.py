@@ -8,7 +8,13 @@ import re
 import types
 
 from stackless import _core
-from stackless._freezing import awaits, iterators, others, pickling
+from stackless._freezing import (
+    awaits,
+    iterators,
+    others,
+    pickling,
+    restoring,
+)
 
 try:
     import array
@@ -61,10 +67,17 @@ class _Copier:
         return copy
 
     def tasklet(self, tasklet):
+        try:
+            return self.whole(tasklet)
+        except BaseException:  # nothing of it is to run
+            restoring.give_up(self.memo.values())
+            raise
+
+    def whole(self, tasklet):
         (name, flags, life, more), self.generators = pickling.state_of(tasklet)
         copy = type(tasklet).__new__(type(tasklet))
         self.task, self.clone = tasklet, copy
-        if life == pickling._STARTED:
+        if life == restoring.STARTED:
             frames = more[0]
             self.cells(frames)
             copies = tuple(map(self.frame, frames))
@@ -74,7 +87,7 @@ class _Copier:
             more = copies, exc, value, kind, None, 0
         attributes = object.__getstate__(tasklet)
         state = name, flags, life, more
-        pickling.restore(copy, state, None, 0, None, attributes)
+        restoring.restore(copy, state, None, 0, None, attributes)
         return copy
 
     def cells(self, frames):
@@ -162,7 +175,7 @@ class _Copier:
         if frame is None:
             return generator
         self.cells([frame])
-        copy = self.known(generator, pickling._generator(frame[0]))
+        copy = self.known(generator, restoring.fresh_generator(frame[0]))
         _core._set_generator_state(copy, (self.frame(frame), *rest))
         return copy
 
@@ -227,9 +240,15 @@ def _locals(code):
 def clone(tasklet):
     """See tasklet.clone()."""
     copy = _core._clone_plain(tasklet)
+    copier = None
     if copy is None:
-        copy = _Copier().tasklet(tasklet)
+        copier = _Copier()
+        copy = copier.tasklet(tasklet)
     decimals = others.decimals_of(tasklet)
     if decimals is not None:
-        others.set_decimals(copy, decimals)
+        try:
+            others.set_decimals(copy, decimals)
+        except BaseException:  # nothing of it is to run
+            restoring.give_up([copy, *(copier.memo.values() if copier else ())])
+            raise
     return copy

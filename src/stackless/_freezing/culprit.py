@@ -11,14 +11,15 @@ import types
 
 from stackless import _core
 from stackless._freezing import classes, others
-from stackless._freezing.errors import FreezeError
+from stackless._freezing.errors import FreezeError, NotAlongError
 
 MAX_DEPTH = 30  # steps from a variable to the culprit
 
 
 def explain(error, value, pickler_type, state_of, **options):
     """A FreezeError for what dump(value) has raised."""
-    search = _Search(pickler_type, state_of, options)
+    all_along = not isinstance(error, NotAlongError)
+    search = _Search(pickler_type, state_of, options, all_along)
     found = search.inside(value, "", 0) or _Found(value, error)
     frame = found.frame
     where = ""
@@ -65,7 +66,10 @@ def place_of(code, offset):
 
 
 class _Search:
-    def __init__(self, pickler_type, state_of, options):
+    def __init__(self, pickler_type, state_of, options, all_along):
+        # A generator is tried without the tasklet that is inside of it: that
+        # says nothing if this goes along.
+        self.all_along = all_along
         self.pickler_type = pickler_type
         self.state_of = state_of
         self.options = options
@@ -76,6 +80,8 @@ class _Search:
         try:
             self.pickler_type(io.BytesIO(), **self.options)._dump(value)
         except Exception as error:
+            if self.all_along and isinstance(error, NotAlongError):
+                return None
             return error.with_traceback(None)  # which would lead back here
         return None
 
@@ -190,10 +196,13 @@ class _Search:
             yield None, None, ".context", others.context_of(tasklet)
 
     def generator_frame(self, generator):
-        known = self.generators.get(id(generator))
+        runner = _core._runner_of(generator)
         try:
+            if runner is not None:
+                self.generators |= self.state_of(runner)[1]
+            known = self.generators.get(id(generator))
             return (known or _core._generator_state(generator))[0]
-        except ValueError:  # it is running
+        except (RuntimeError, ValueError, FreezeError):  # it is running
             return None
 
     def frame_parts(self, frame):

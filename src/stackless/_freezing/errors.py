@@ -24,6 +24,10 @@ class FreezeError(pickle.PicklingError):
         return FreezeError, (*self.args, *details)
 
 
+class NotAlongError(ValueError):
+    """A generator without the tasklet that is inside of it."""
+
+
 class ThawError(pickle.UnpicklingError):
     """Frozen data that cannot be thawed."""
 

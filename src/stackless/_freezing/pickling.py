@@ -14,7 +14,6 @@ import itertools
 import pickle
 import sys
 import types
-import weakref
 
 from stackless import _core
 from stackless._freezing import (
@@ -24,15 +23,13 @@ from stackless._freezing import (
     culprit,
     iterators,
     others,
+    restoring,
     softening,
 )
-from stackless._freezing.errors import ChangedCodeError, FreezeError
+from stackless._freezing.errors import FreezeError, NotAlongError
 
 PROTOCOL = 5
 
-_UNBOUND, _BOUND, _READY, _STARTED = range(4)
-_BOMBED, _TEMPVAL = 1, 2
-_ONLY_FRAMES = {tuple}
 _PICKLE_CONTEXT = 8  # of pickle_flags()
 _EXECUTING = 4 if sys.version_info >= (3, 15) else 0  # state of a generator
 
@@ -143,43 +140,16 @@ def _set_cell(cell, state):
         cell.cell_contents = state[0]
 
 
-class _Argument(tuple):
-    """What an expression that makes a generator iterates over."""
-
-    def __aiter__(self):
-        return self
-
-    def __anext__(self):
-        raise StopAsyncIteration
-
-
 def _generator(function):
-    """A fresh one: its arguments are replaced before it runs.
-
-    CPython 3.15 asks the first one for an iterator before that.
-    """
-    code = function.__code__
-    if not code.co_flags & softening.GENERATOR_FLAGS:
-        raise ValueError(f"{code.co_qualname} is no generator function")
-    first = code.co_argcount
-    names = code.co_varnames[first : first + code.co_kwonlyargcount]
-    return function(*(_Argument(),) * first, **dict.fromkeys(names))
+    return restoring.record(restoring.fresh_generator(function))
 
 
 def _finished_generator(code):
-    cells = tuple(types.CellType() for _ in code.co_freevars)
-    return _generator(types.FunctionType(code, {}, None, None, cells))
+    return restoring.finished_generator(code)
 
 
 def _set_generator(generator, state):
-    *state, digest = state
-    frame, number, *_ = state
-    if frame is not None and number == _EXECUTING:
-        _compare((frame,), digest, softening.check_generator)
-    elif frame is not None:
-        _compare((frame,), digest)
-        softening.check(frame, number)
-    _core._set_generator_state(generator, tuple(state))
+    restoring.set_generator(generator, state, _EXECUTING)
 
 
 def _await(generator, kind):
@@ -198,79 +168,9 @@ def _await_wrapper(coroutine):
     return awaits.wrapper_of(coroutine)
 
 
-def _compare(frames, digests, check=None):
-    """Is their code what it was?
-
-    And can it go on from there?  check() is asked where that is not known.
-    """
-    places = softening.known_places if check is not None else None
-    changed = _core._check_frames(
-        frames, digests, codes.new_digest, places, check
-    )
-    if changed:
-        raise ChangedCodeError([
-            f"{function.__module__}.{function.__qualname__}"
-            for function in changed
-        ])
-
-
-def _compare_chain(frames, digests):
-    """The same for all frames of a tasklet."""
-    if softening.INTERRUPTED is None:  # each frame can be looked at for itself
-        _compare(frames, digests, softening.check)
-        return
-    unknown = []
-    _compare(frames, digests, unknown.append)
-    if unknown or {*map(type, frames)} != _ONLY_FRAMES:
-        softening.check_chain(frames)
-
-
-# Thawed tasklets that wait for a channel: their places in its queue.
-_places = weakref.WeakKeyDictionary()
-
-
-def _join(tasklet, channel, sending, place):
-    """Wait for the channel, at that place among the others of the pickle."""
-    _places[tasklet] = place
-    follower, leader = None, _core._last_waiting(channel)
-    while leader is not None and _places.get(leader, place) > place:
-        follower, leader = leader, leader.prev
-    _core._join(tasklet, channel, sending, follower)
-
-
 def _set_tasklet(tasklet, state):
     """What happens if the class has got no other __setstate__()."""
     _core.tasklet.__setstate__(tasklet, state)
-
-
-def restore(tasklet, state, digests, place, context, attributes):
-    """What C does by itself if nothing has to be asked or set but frames.
-
-    digests: None if it is known that all code is what it was.
-    """
-    name, flags, life, more = state
-    if life == _STARTED:
-        if digests is not None:
-            _compare_chain(more[0], digests)
-        _core._set_tasklet_state(tasklet, more)
-    elif life == _BOUND:
-        tasklet.bind(more)
-    elif life == _READY:
-        (function, args, kwargs), tempval, kind = more
-        tasklet.bind(function, args, kwargs)
-        if kind & _BOMBED:
-            _core._set_bomb(tasklet, tempval)
-        elif kind & _TEMPVAL:
-            tasklet.tempval = tempval
-    _core._begin_state(tasklet, name, flags)
-    if type(context) is contextvars.Context:
-        tasklet.set_context(context)
-    elif context is not None:
-        others.set_decimals(tasklet, context)
-    if attributes is not None:
-        classes.set_attributes(tasklet, attributes, setattr)
-    if life == _STARTED and more[4] is not None:
-        _join(tasklet, more[4], more[5], place)
 
 
 def _set_channel(channel, state):
@@ -395,7 +295,7 @@ def state_of(tasklet):
     try:
         state = _core._tasklet_state(tasklet, softening.extent_of)
         name, flags, life, more = state
-        if life != _STARTED or {*map(type, more[0])} == _ONLY_FRAMES:
+        if life != restoring.STARTED or {*map(type, more[0])} == restoring.ONLY_FRAMES:
             return state, {}
         frames, generators = softening.soften(more[0])
     except softening.HardError as error:
@@ -416,7 +316,7 @@ def state_of(tasklet):
 def has_local_decimals(tasklet):
     """Whether one of its frames is in a `with decimal.localcontext()`."""
     (_, _, life, more), generators = state_of(tasklet)
-    if life != _STARTED:
+    if life != restoring.STARTED:
         return False
     for frame in more[0]:
         if type(frame) is not tuple:
@@ -431,7 +331,7 @@ def stack_of(tasklet):
     """(file, line, qualname, digest) of its frames, the first one first."""
     (_, _, life, more), generators = state_of(tasklet)
     stack = []
-    for frame in more[0] if life == _STARTED else ():
+    for frame in more[0] if life == restoring.STARTED else ():
         if type(frame) is not tuple:
             known = generators.get(id(frame))
             frame = (known or _core._generator_state(frame))[0]
@@ -489,7 +389,7 @@ class Reducers(_core._PicklerBase):
         """Generators that are running, by tasklets that were written."""
         for ident, generator in self._running.items():
             if ident not in self._run:
-                raise ValueError(
+                raise NotAlongError(
                     f"generator {generator.__qualname__} is running"
                 )
 
@@ -639,10 +539,17 @@ class Reducers(_core._PicklerBase):
             noted.append(frame)
         return tuple(noted), digests
 
+    def _state_of_generator(self, generator):
+        """That of one that a tasklet is inside of may be known by that only."""
+        if id(generator) not in self._softened:
+            runner = _core._runner_of(generator)
+            if runner is not None:
+                self.look_at(runner)
+        known = self._softened.get(id(generator))
+        return known or _core._generator_state(generator)
+
     def _generator(self, generator):
-        state = self._softened.get(id(generator))
-        if state is None:
-            state = _core._generator_state(generator)
+        state = self._state_of_generator(generator)
         frame, *rest = state
         self._kept.append(state)
         if frame is None:
@@ -681,7 +588,7 @@ class Reducers(_core._PicklerBase):
     def _tasklet(self, tasklet):
         name, flags, life, more = self.look_at(tasklet)
         digests, place = b"", 0
-        if life == _STARTED:
+        if life == restoring.STARTED:
             frames, digests = self._note_all(more[0])
             more = (frames, *more[1:])
             if more[4] is not None:

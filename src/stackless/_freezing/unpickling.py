@@ -12,9 +12,13 @@ from stackless._freezing import (
     iterators,
     others,
     pickling,
+    restoring,
     softening,
 )
 from stackless._freezing.errors import MissingCodeError
+
+
+_load = pickle.Unpickler.load
 
 
 class Unpickler(_core._UnpicklerBase, pickle.Unpickler):
@@ -30,6 +34,13 @@ class Unpickler(_core._UnpicklerBase, pickle.Unpickler):
         pickle.Unpickler.__init__(self, file)
         if find_class is not None:
             self._ask = find_class
+
+    def load(self):
+        """load() -- what the pickle is of.
+
+        If it raises, nothing of what has been made so far runs, no `finally`.
+        """
+        return restoring.load(_load, self)
 
     def _find(self, module, name):
         """What C leaves to us: it finds what is there and needs no asking."""
@@ -122,9 +133,10 @@ _core._set_hooks(
     codes.new_digest,
     softening.known_places,
     softening.check,
-    pickling.restore,
+    restoring.restore,
     _known_names(),
     copyreg.__newobj__,
+    restoring.loads,
 )
 
 Unpickler.__module__ = "stackless"

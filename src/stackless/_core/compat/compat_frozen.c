@@ -612,6 +612,27 @@ slp_generator_runs(PyObject *op)
            && !runs_in_soft_chain(FRAME_OF(gen));
 }
 
+bool
+slp_generator_executes(PyObject *op)
+{
+    return ((PyGenObject *)op)->gi_frame_state == FRAME_EXECUTING;
+}
+
+bool
+slp_generator_is_fresh(PyObject *op)
+{
+    return ((PyGenObject *)op)->gi_frame_state == FRAME_CREATED;
+}
+
+void
+slp_generator_drop(PyObject *op)
+{
+    PyGenObject *gen = (PyGenObject *)op;
+    if (!IS_FINISHED(gen) && gen->gi_frame_state != FRAME_EXECUTING) {
+        slp_frames_drop(FRAME_OF(gen), FRAME_OF(gen));
+    }
+}
+
 PyObject *
 slp_generator_state(PyObject *op, slp_extent e, PyObject *init)
 {

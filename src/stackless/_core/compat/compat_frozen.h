@@ -96,6 +96,13 @@ SLP_INTERNAL PyObject *slp_generator_state(PyObject *gen, slp_extent e,
 SLP_INTERNAL slp_frame *slp_generator_frame(PyObject *gen);
 /* Is it running, but in a soft chain? */
 SLP_INTERNAL bool slp_generator_runs(PyObject *gen);
+/* Is it running, or its tasklet suspended inside of it? */
+SLP_INTERNAL bool slp_generator_executes(PyObject *gen);
+/* Has it not begun? */
+SLP_INTERNAL bool slp_generator_is_fresh(PyObject *gen);
+/* Make one that nothing runs a finished one, without running it.  One that is
+   running, or has finished, stays as it is.  Runs destructors. */
+SLP_INTERNAL void slp_generator_drop(PyObject *gen);
 /* Make a fresh one of the same code what the state says. */
 SLP_INTERNAL int slp_generator_set_state(PyObject *gen, PyObject *state);
 SLP_INTERNAL bool slp_is_generator(PyObject *op);

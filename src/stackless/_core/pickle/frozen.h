@@ -5,7 +5,8 @@
 
 #include "../core/state.h"
 
-SLP_INTERNAL extern PyMethodDef slp_frozen_methods[], slp_facts_methods[];
+SLP_INTERNAL extern PyMethodDef slp_frozen_methods[], slp_facts_methods[],
+    slp_copies_methods[];
 SLP_INTERNAL int slp_frozen_setup(slp_state *s);
 
 /* What a tasklet has that has started.  Borrowed, but who makes it says so of

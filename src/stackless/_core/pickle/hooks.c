@@ -16,6 +16,7 @@ enum {
     RESTORE,
     OWN,
     NEWOBJ,
+    LOADS,
     IS_PLAIN,
     REDUCE,
     ASK,
@@ -30,21 +31,23 @@ hook(slp_state *s, int which)
 }
 
 PyDoc_STRVAR(set_hooks_doc,
-             "_set_hooks(digest, places, check, restore, own, newobj, /)\n--"
-             "\n\n"
+             "_set_hooks(digest, places, check, restore, own, newobj, loads, "
+             "/)\n--\n\n"
              "digest, places, check: as for _check_frames(). "
              "restore(tasklet, state, digests, place, context,\nattributes): "
              "what tasklet.__setstate__() calls if the state is not plain. "
              "own: {module:\n{name: object}}: all that is found in these "
              "modules; None instead of names: Python code\nis asked. newobj: "
-             "copyreg.__newobj__().");
+             "copyreg.__newobj__(). loads: {id of the tasklet that loads: "
+             "list of\ncopies}.");
 
 static PyObject *
 set_hooks(PyObject *module, PyObject *args)
 {
-    PyObject *a[6];
-    if (!PyArg_ParseTuple(args, "OOOOO!O:_set_hooks", &a[0], &a[1], &a[2],
-                          &a[3], &PyDict_Type, &a[4], &a[5])) {
+    PyObject *a[IS_PLAIN];
+    if (!PyArg_ParseTuple(args, "OOOOO!OO!:_set_hooks", &a[DIGEST], &a[PLACES],
+                          &a[CHECK], &a[RESTORE], &PyDict_Type, &a[OWN],
+                          &a[NEWOBJ], &PyDict_Type, &a[LOADS])) {
         return NULL;
     }
     static const char *const names[] = {"_is_plain", "_reduce", "_ask",
@@ -244,7 +247,7 @@ find_class(PyObject *self, PyObject *const *args, Py_ssize_t count)
 }
 
 /* Can each frame be looked at for itself?  What was interrupted has two that belong
-   together. */
+   together; a generator may have to get its state first. */
 static bool
 are_single(slp_state *s, PyObject *frames)
 {
@@ -258,6 +261,24 @@ are_single(slp_state *s, PyObject *frames)
     return true;
 }
 
+/* It is not to run if the rest of the pickle cannot be read; -1 with an
+   exception. */
+static int
+record(slp_thread *st, PyObject *copy)
+{
+    PyObject *loads = hook(st->state, LOADS);
+    if (PyDict_GET_SIZE(loads) == 0) {
+        return 0;
+    }
+    PyObject *loader = PyLong_FromVoidPtr(st->current);
+    PyObject *made = loader ? PyDict_GetItemWithError(loads, loader) : NULL;
+    Py_XDECREF(loader);
+    if (made == NULL) {
+        return PyErr_Occurred() ? -1 : 0; /* checked: only by WithError */
+    }
+    return PyList_Append(made, copy);
+}
+
 /* 1: it is restored; 0: Python code is to do it; -1 with an exception. */
 static int
 restore_plain(slp_thread *st, slp_task *t, const slp_parts *p)
@@ -265,7 +286,7 @@ restore_plain(slp_thread *st, slp_task *t, const slp_parts *p)
     slp_state *s = st->state;
     if (p->life != SLP_STARTED || p->started.channel != Py_None
         || p->context != Py_None || p->attributes != Py_None
-        || (SLP_INTERRUPTIONS_ARE_SOFT && !are_single(s, p->started.frames))) {
+        || !are_single(s, p->started.frames)) {
         return 0;
     }
     slp_asked a = {.s = s,
@@ -307,7 +328,7 @@ tasklet_setstate(PyObject *self, PyObject *packed)
         return NULL;
     }
     slp_parts p;
-    if (slp_unpack(packed, &p) < 0) {
+    if (record(st, self) < 0 || slp_unpack(packed, &p) < 0) {
         return NULL;
     }
     int done = restore_plain(st, t, &p);
