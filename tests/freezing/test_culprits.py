@@ -1,11 +1,15 @@
 """What a FreezeError says of what cannot be frozen."""
 
 import array
+import collections
+import functools
 import gc
+import itertools
 import linecache
 import pickle
 import sys
 import threading
+import types
 
 import pytest
 import stackless
@@ -170,6 +174,41 @@ def with_generator():
     next(generator)
     pause()
     return generator
+
+
+class Slotted:
+    __slots__ = ("one", "two")
+
+    def __init__(self, two):
+        self.two = two
+
+
+@pytest.mark.parametrize("make, path", [
+    (lambda part: Slotted([part]), ".two[0]"),
+    (lambda part: collections.deque([1, part]), "[1]"),
+    (lambda part: functools.partial(print, 1, part), ".args[1]"),
+    (lambda part: types.SimpleNamespace(a=part), ".a"),
+    (lambda part: types.MappingProxyType({"a": part}), "['a']"),
+    (lambda part: {"a": part}.values(), "['a']"),
+    (lambda part: slice(part), ".stop"),
+    (lambda part: iter([1, part]), "[1]"),
+    (lambda part: map(print, [part]), "[0]"),
+    (lambda part: itertools.chain([1], [part]), "[1][0]"),
+    (lambda part: zip([1], [part]), "[1][0]"),
+    (lambda part: [part].append, ".__self__[0]"),
+])  # fmt: skip
+def test_path_through(make, path):
+    made = make(lock())
+    tasklet = started(keeping, made)
+    error = refused(tasklet)
+    assert error.type == "lock" and error.variable == "made"
+    assert error.path == path or (path[0] == "[" and error.path)
+    tasklet.kill()
+
+
+def keeping(made):
+    pause()
+    return made
 
 
 def test_suspended_generator():

@@ -186,15 +186,15 @@ def is_local(cls):
     if module not in sys.modules and "<locals>" not in qualname:
         return False
     return not any(
-        isinstance(value, _NATIVE) and value.__objclass__ is cls
-        for name, value in codes._body(cls).items()
+        codes.is_a(value, _NATIVE) and value.__objclass__ is cls
+        for name, value in codes.body_of(cls).items()
         if not _is_made_for(cls, name, value)
     )
 
 
 def _namespace(cls):
     """The dict itself; nobody but a cell may have it."""
-    (namespace,) = gc.get_referents(codes._body(cls))
+    (namespace,) = gc.get_referents(codes.body_of(cls))
     return namespace
 
 
@@ -221,8 +221,8 @@ def _is_made_for(cls, name, value):
 
 def _is_data(metaclass, name):
     """Whether setting that attribute of a class asks a descriptor."""
-    for kind in codes._mro(metaclass):
-        if name in (body := codes._body(kind)):
+    for kind in codes.mro_of(metaclass):
+        if name in (body := codes.body_of(kind)):
             return hasattr(type(body[name]), "__set__")
     return False
 
@@ -231,7 +231,7 @@ def names_of(cls):
     """Its namespace, without what belongs to the process."""
     names = {
         name: value
-        for name, value in codes._body(cls).items()
+        for name, value in codes.body_of(cls).items()
         if not _is_made_for(cls, name, value)
     }
     if issubclass(type(cls), abc.ABCMeta):
@@ -243,7 +243,7 @@ def names_of(cls):
 
 def _slots_of(cls):
     """What __slots__ has been, mangled; None if there is none."""
-    body = codes._body(cls)
+    body = codes.body_of(cls)
     if "__slots__" not in body:
         return None
     return tuple(
@@ -271,7 +271,7 @@ def reduce_class(cls, kept):
             first[name] = names.pop(name)
     methods = _Methods(cls, {})
     for name, value in list(names.items()):
-        if isinstance(value, _METHODS):
+        if codes.is_a(value, _METHODS):
             methods.names[name] = names.pop(name)
     registered = []
     if issubclass(type(cls), abc.ABCMeta):
@@ -303,7 +303,7 @@ def _reduces_itself(value):
 
 def reduce_descriptor(value):
     """A staticmethod, classmethod or property."""
-    if isinstance(value, property):
+    if codes.is_a(value, property):
         args = value.fget, value.fset, value.fdel, value.__doc__
         if type(value) is property:
             return _property, args
@@ -418,10 +418,10 @@ def reduce_other(value):
     kind = type(value)
     if kind.__module__ == "dataclasses" and not kind.__dict__.get("__slots__"):
         return _reduce_singleton(value)
-    if isinstance(value, _DESCRIPTORS):
+    if codes.is_a(value, _DESCRIPTORS):
         return reduce_descriptor(value)
     enum = sys.modules.get("enum")
-    if enum is not None and isinstance(value, enum.Enum):
+    if enum is not None and codes.is_a(value, enum.Enum):
         return _reduce_enum_member(value)
     return NotImplemented
 

@@ -10,6 +10,7 @@ import types
 from stackless import _core
 from stackless._freezing import (
     awaits,
+    codes,
     iterators,
     others,
     pickling,
@@ -51,7 +52,7 @@ _ITERATORS = {
 if array is not None:
     _ITERATORS.add(type(iter(array.array("b"))))
 # Whose methods frames have: the __exit__() of a `with`; what re.finditer() calls.
-_WITH_METHODS = {_core.atomic, iterators.SCANNER, others.ITERATION_GUARD}
+_WITH_METHODS = _core.atomic, iterators.SCANNER, others.ITERATION_GUARD
 
 
 class _Copier:
@@ -112,7 +113,7 @@ class _Copier:
         known = self.memo.get(id(value))
         if known is not None:
             return known
-        copier = self.copiers.get(type(value))
+        copier = codes.by_type(self.copiers, type(value))
         return value if copier is None else copier(self, value)
 
     def atomic(self, value):
@@ -125,7 +126,7 @@ class _Copier:
         return copy
 
     def method(self, method):
-        if type(method.__self__) not in _WITH_METHODS:
+        if not any(type(method.__self__) is kind for kind in _WITH_METHODS):
             return method
         return getattr(self.copy(method.__self__), method.__name__)
 

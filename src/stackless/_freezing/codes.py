@@ -133,9 +133,23 @@ def _encode(value):
 
 # --- looking at objects without asking them ----------------------------------
 
+def is_a(value, kinds):
+    """isinstance() without a look at its __class__, which a proxy makes up."""
+    return issubclass(type(value), kinds)
+
+
+def by_type(table, kind):
+    """What a table has for a type; its metaclass may have no hash."""
+    try:
+        return table.get(kind)
+    except TypeError:
+        return None
+
+
+
 _qualname = type.__dict__["__qualname__"].__get__
-_mro = type.__dict__["__mro__"].__get__
-_body = type.__dict__["__dict__"].__get__
+mro_of = type.__dict__["__mro__"].__get__
+body_of = type.__dict__["__dict__"].__get__
 _namespace = types.ModuleType.__dict__["__dict__"].__get__
 
 
@@ -162,10 +176,10 @@ _WRAPPERS = (
 )
 
 
-def _attributes(value):
+def attributes_of(value):
     """A copy of the object's __dict__; empty if its class made its own."""
-    for kind in _mro(type(value)):
-        getter = _body(kind).get("__dict__")
+    for kind in mro_of(type(value)):
+        getter = body_of(kind).get("__dict__")
         if getter is not None:
             if type(getter) is types.GetSetDescriptorType:
                 attributes = getter.__get__(value)
@@ -193,7 +207,7 @@ def _held(value):
     kind = type(value)
     if issubclass(kind, (type, types.ModuleType)):
         return []
-    attributes = _attributes(value)
+    attributes = attributes_of(value)
     wrapped = attributes.pop("__wrapped__", None)
     held = list(attributes.values())
     if kind is types.FunctionType:
@@ -233,7 +247,7 @@ def _shown(name, namespace):
                 yield owner, value
             elif id(value) not in seen:
                 seen.add(id(value))
-                body = _body(value)
+                body = body_of(value)
                 module = body.get("__module__")
                 if type(module) is str and module == name:
                     todo.append((owner + ".", body))
@@ -245,7 +259,7 @@ def _value(namespace, keys):
     for key in keys[1:]:
         if not issubclass(type(value), type):
             return None
-        value = _body(value).get(key)
+        value = body_of(value).get(key)
     return value
 
 

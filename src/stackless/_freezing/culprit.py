@@ -4,16 +4,27 @@ Each part is tried alone, from the outside to the inside, until one is found
 that fails while none of its own parts does.
 """
 
+import collections
 import contextvars
+import functools
+import gc
 import io
 import linecache
 import types
 
 from stackless import _core
-from stackless._freezing import classes, others
+from stackless._freezing import classes, codes, others
 from stackless._freezing.errors import FreezeError, NotAlongError
 
 MAX_DEPTH = 30  # steps from a variable to the culprit
+_WITH_MEMBERS = functools.partial, types.SimpleNamespace, slice
+_VIEWS = {
+    types.MappingProxyType,
+    type({}.keys()),
+    type({}.values()),
+    type({}.items()),
+}
+_GENERATORS = types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType
 
 
 def explain(error, value, pickler_type, state_of, **options):
@@ -28,7 +39,7 @@ def explain(error, value, pickler_type, state_of, **options):
         where = f"{qualname} ({file}:{line}): "
     if found.variable is not None:
         where += f"{found.variable}{found.path}: "
-    what = str(found.error) or type(found.error).__name__
+    what = text_of(found.error)
     return FreezeError(
         f"cannot freeze: {where}{what}",
         frame,
@@ -36,6 +47,14 @@ def explain(error, value, pickler_type, state_of, **options):
         found.path,
         type(found.value).__name__,
     )
+
+
+def text_of(error):
+    """What it says, or at least its type."""
+    try:
+        return str(error) or type(error).__name__
+    except Exception:
+        return type(error).__name__
 
 
 class _Found:
@@ -63,6 +82,85 @@ def place_of(code, offset):
             line = found
             break
     return code.co_qualname, code.co_filename, line or code.co_firstlineno
+
+
+def _shown(key):
+    """What stands in brackets; the program's own repr() may fail."""
+    try:
+        return f"[{key!r}]"
+    except Exception:
+        return f"[<{type(key).__name__}>]"
+
+
+def _pieces(value):
+    """(step of the path, part) of what builtin types hold."""
+    if codes.is_a(value, types.FunctionType):
+        names = value.__code__.co_freevars
+        for name, cell in zip(names, value.__closure__ or ()):
+            yield f".{name}", cell
+        for default in value.__defaults__ or ():
+            yield ".__defaults__", default
+    elif codes.is_a(value, types.CellType):
+        try:
+            yield "", value.cell_contents
+        except ValueError:
+            pass
+    elif codes.is_a(value, (types.MethodType, types.BuiltinMethodType)):
+        yield ".__self__", value.__self__
+    elif codes.is_a(value, contextvars.Context):
+        for variable, part in value.items():
+            yield "", variable
+            yield f"[{variable.name}]", part
+    elif codes.is_a(value, (staticmethod, classmethod)):
+        yield ".__func__", value.__func__
+    elif codes.is_a(value, property):
+        for name in ("fget", "fset", "fdel"):
+            yield f".{name}", getattr(value, name)
+    elif codes.is_a(value, dict):
+        for key, part in list(dict.items(value)):
+            yield "", key
+            yield _shown(key), part
+    elif codes.is_a(value, (list, tuple)):
+        kind = list if codes.is_a(value, list) else tuple
+        for index, part in enumerate(kind.__iter__(value)):
+            yield f"[{index}]", part
+    elif codes.is_a(value, (set, frozenset)):
+        kind = set if codes.is_a(value, set) else frozenset
+        for part in list(kind.__iter__(value)):
+            yield _shown(part), part
+    elif codes.is_a(value, collections.deque):
+        for index, part in enumerate(list(collections.deque.__iter__(value))):
+            yield f"[{index}]", part
+    elif _only_holds(type(value)):
+        for part in gc.get_referents(value):
+            if not codes.is_a(part, (type, types.ModuleType)):
+                yield "", part
+
+
+def _only_holds(kind):
+    """Whether it is of CPython's, and as good as what it refers to."""
+    if kind.__module__ not in ("builtins", "itertools", "functools"):
+        return False
+    return kind in _VIEWS or "__next__" in vars(kind)
+
+
+def _members(value):
+    """(step, part) of what has a place of its own in the object, as slots have."""
+    for kind in codes.mro_of(type(value)):
+        names = codes.body_of(kind)
+        if "__slots__" not in names and kind not in _WITH_MEMBERS:
+            continue
+        for name, member in names.items():
+            if type(member) is not types.MemberDescriptorType:
+                continue
+            try:
+                part = member.__get__(value)
+            except AttributeError:  # not set
+                continue
+            if name != "__dict__":
+                yield f".{name}", part
+            elif type(part) is dict:
+                yield from ((f".{key}", item) for key, item in part.items())
 
 
 class _Search:
@@ -107,62 +205,35 @@ class _Search:
         return None if elsewhere else _Found(value, error, path)
 
     def parts(self, value):
-        """(frame, variable, step of the path, part) of all of them."""
-        if issubclass(type(value), type):
+        """(frame, variable, step of the path, part) of all of them.
+
+        The object itself is not asked.
+        """
+        if codes.is_a(value, type):
             if classes.is_local(value):
                 yield from self.class_parts(value)
             return
-        if isinstance(value, _core.tasklet):
+        if codes.is_a(value, _core.tasklet):
             yield from self.tasklet_parts(value)
-        elif isinstance(value, _core.channel):
+        elif codes.is_a(value, _core.channel):
             waiting = value.queue
             while waiting is not None:
                 yield None, None, ".queue", waiting
                 waiting = waiting.next
-        elif hasattr(value, "gi_code") or hasattr(value, "cr_code") or (
-            hasattr(value, "ag_code")
-        ):
+        elif codes.is_a(value, _GENERATORS):
             yield from self.frame_parts(self.generator_frame(value))
-        elif isinstance(value, types.FunctionType):
-            for name, cell in zip(
-                value.__code__.co_freevars, value.__closure__ or ()
-            ):
-                yield None, None, f".{name}", cell
-            for default in value.__defaults__ or ():
-                yield None, None, ".__defaults__", default
-        elif isinstance(value, types.CellType):
-            try:
-                yield None, None, "", value.cell_contents
-            except ValueError:
-                pass
-        elif isinstance(value, types.MethodType):
-            yield None, None, ".__self__", value.__self__
-        elif isinstance(value, contextvars.Context):
-            for variable, part in value.items():
-                yield None, None, "", variable
-                yield None, None, f"[{variable.name}]", part
-        elif isinstance(value, (staticmethod, classmethod)):
-            yield None, None, ".__func__", value.__func__
-        elif isinstance(value, property):
-            for name in ("fget", "fset", "fdel"):
-                yield None, None, f".{name}", getattr(value, name)
-        elif isinstance(value, dict):
-            for key, part in value.items():
-                yield None, None, "", key
-                yield None, None, f"[{key!r}]", part
-        elif isinstance(value, (list, tuple)):
-            for index, part in enumerate(value):
-                yield None, None, f"[{index}]", part
-        elif isinstance(value, (set, frozenset)):
-            for part in value:
-                yield None, None, f"[{part!r}]", part
-        if isinstance(value, BaseException):
+        else:
+            for step, part in _pieces(value):
+                yield None, None, step, part
+        if codes.is_a(value, BaseException):
             yield None, None, ".args", value.args
             yield None, None, ".__context__", value.__context__
             yield None, None, ".__cause__", value.__cause__
-        if not isinstance(value, types.ModuleType):
-            for name, part in getattr(value, "__dict__", {}).items():
+        if not codes.is_a(value, types.ModuleType):
+            for name, part in codes.attributes_of(value).items():
                 yield None, None, f".{name}", part
+        for step, part in _members(value):
+            yield None, None, step, part
         if classes.is_local(type(value)):
             yield None, None, ".__class__", type(value)
 

@@ -13,7 +13,7 @@ def freeze(value, key, code):
     pickler = pickling.Pickler(file, code=code)
     pickler.dump(value)
     header = {}
-    if isinstance(value, _core.tasklet):
+    if issubclass(type(value), _core.tasklet):
         header["name"] = value.name
         header["reason"] = _reason(value)
         header["stack"] = pickling.stack_of(value)

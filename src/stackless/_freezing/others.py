@@ -16,7 +16,7 @@ import types
 import weakref
 
 from stackless import _core
-from stackless._freezing import iterators
+from stackless._freezing import codes, iterators
 
 _WEAK = {
     weakref.WeakSet: "WeakSet",
@@ -196,7 +196,7 @@ def reduce_type(kind):
     """One that is not found by its own name, or None."""
     if is_local_decimals_type(kind):
         return _local_decimals_type, ()
-    name = _TYPES.get(kind)
+    name = codes.by_type(_TYPES, kind)
     return None if name is None else (_type, (name,))
 
 

@@ -259,9 +259,9 @@ def _found_by_name(function):
 def _forgotten(error):
     """Attributes of an exception that its __reduce__() leaves out."""
     names = ()
-    if isinstance(error, NameError):
+    if codes.is_a(error, NameError):
         names = ("name",)
-    elif isinstance(error, AttributeError) and sys.version_info < (3, 12):
+    elif codes.is_a(error, AttributeError) and sys.version_info < (3, 12):
         names = ("name", "obj")
     values = {name: getattr(error, name) for name in names}
     values = {k: value for k, value in values.items() if value is not None}
@@ -373,10 +373,10 @@ class Reducers(_core._PicklerBase):
     def handles(cls, value):
         """Whether pickle cannot write it, but this can."""
         kind = type(value)
-        if kind in cls._reducers:
-            own = isinstance(value, (_core.tasklet, _core.channel))
+        if codes.by_type(cls._reducers, kind) is not None:
+            own = codes.is_a(value, (_core.tasklet, _core.channel))
             return not own and kind not in iterators.PICKLED
-        return isinstance(value, BaseException)
+        return codes.is_a(value, BaseException)
 
     def look_at(self, tasklet):
         """Know the generators that it is inside of."""
@@ -395,7 +395,10 @@ class Reducers(_core._PicklerBase):
 
     def _reduce(self, value):
         """What C leaves to us."""
-        reduce = self._reducers.get(type(value))
+        try:
+            reduce = self._reducers.get(type(value))
+        except TypeError:  # pickle has a table, too
+            return value.__reduce_ex__(self._protocol)
         if reduce is not None:
             return reduce(self, value)
         if issubclass(type(value), type):
@@ -403,13 +406,13 @@ class Reducers(_core._PicklerBase):
             if reduced is not None:
                 return reduced
             return classes.reduce_class(value, self._kept)
-        if isinstance(value, BaseException):
+        if codes.is_a(value, BaseException):
             return self._exception(value)
-        if isinstance(value, _core.tasklet):
+        if codes.is_a(value, _core.tasklet):
             return self._tasklet(value)
-        if isinstance(value, _core.channel):
+        if codes.is_a(value, _core.channel):
             return self._channel(value)
-        if isinstance(value, itertools.groupby):  # a subclass; up to 3.13
+        if codes.is_a(value, itertools.groupby):  # a subclass; up to 3.13
             raise pickle.PicklingError(  # its __reduce__() forgets the group
                 f"cannot pickle {type(value).__name__!r} object"
             )
@@ -667,7 +670,7 @@ class Reducers(_core._PicklerBase):
         attributes = _forgotten(error)
         native = _native(error)
         if native is not None and make is type(error):
-            if isinstance(error, BaseExceptionGroup) and args != (
+            if codes.is_a(error, BaseExceptionGroup) and args != (
                 parts := (error.message, error.exceptions)
             ):
                 args, attributes["args"] = parts, args
@@ -802,7 +805,8 @@ class Pickler(Reducers, pickle.Pickler):
             raise
         except Exception as error:
             if type(self) is not Pickler:
-                raise FreezeError(f"cannot freeze: {error}") from error
+                text = culprit.text_of(error)
+                raise FreezeError(f"cannot freeze: {text}") from error
             code = "value" if self.by_value else "reference"
             raise culprit.explain(
                 error, value, Pickler, state_of, code=code

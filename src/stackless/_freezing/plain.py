@@ -16,6 +16,7 @@ import weakref
 import stackless
 from stackless._freezing import (
     classes,
+    codes,
     iterators,
     others,
     pickling,
@@ -73,7 +74,7 @@ def _has_attributes(value):
     kinds = type, types.FunctionType, BaseException, *classes.REDUCERS
     of_dataclasses = type(value).__module__ == "dataclasses"
     return (
-        isinstance(value, kinds)
+        codes.is_a(value, kinds)
         or of_dataclasses
         or classes.is_local(type(value))
     )
@@ -105,7 +106,7 @@ def _is_to_wrap(value):
     if issubclass(kind, type):
         known = others.reduce_type(value) is not None
         return known or classes.is_local(value)
-    if kind in _ITERATORS:
+    if any(kind is known for known in _ITERATORS):
         _, args, *_ = value.__reduce__()
         return any(_is_needed(arg) for arg in args)
     owner = _owner(value)
@@ -123,7 +124,7 @@ def _is_needed(value):
     """Whether pickle cannot write it at all."""
     if type(value) is types.MethodType:
         return _is_needed(value.__self__) or _is_needed(value.__func__)
-    return type(value) not in iterators.WRITTEN and _is_to_wrap(value)
+    return _is_to_wrap(value) and type(value) not in iterators.WRITTEN
 
 
 def _wrap_reduced(reduced, runner, attributes=False):

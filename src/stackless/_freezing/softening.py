@@ -534,7 +534,7 @@ def _bridge_call(caller, upper, code):
         and _special(function, "__init__") is code
     ):
         instance = _first_argument(upper)
-        if not isinstance(instance, function):
+        if not issubclass(type(instance), function):
             caller.refuse()  # self is another object by now
         return [caller.inlined(size), _init_frame(instance)]
     if type(function) is functools.partial:
