@@ -58,6 +58,7 @@ CORE_USERS = {
     "_freezing/awaits.py",
     "_freezing/cloning.py",
     "_freezing/codes.py",
+    "_freezing/containers.py",
     "_freezing/culprit.py",
     "_freezing/freezing.py",
     "_freezing/iterators.py",

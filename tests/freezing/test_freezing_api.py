@@ -14,7 +14,7 @@ import threading
 import pytest
 import stackless
 from freezing_support import started
-from stackless._freezing import envelope, iterators
+from stackless._freezing import containers, envelope
 from tasks import in_thread, pause, spawn
 
 KEY = bytes(range(32))
@@ -546,7 +546,7 @@ class Calling:
     """Has a method of an object called by a function of ours."""
 
     def __reduce__(self):
-        return iterators._view, ([1], "clear")
+        return containers._view, ([1], "clear")
 
 
 def test_find_class_is_asked_for_methods():

@@ -27,7 +27,7 @@ from freezing_iterators import (
 )
 from freezing_support import dumps, loads, started, thawed
 from stackless import _core
-from stackless._freezing import iterators
+from stackless._freezing import containers, iterators
 from tasks import pause
 
 NEW = sys.version_info >= (3, 14)
@@ -279,7 +279,7 @@ def test_subclasses_are_refused_by_name(value):
 
 def test_unknown_layouts_are_refused_by_name(monkeypatch):
     data = dumps(itertools.count())
-    monkeypatch.setitem(iterators._known, itertools.count, False)
+    monkeypatch.setitem(containers._known, itertools.count, False)
     for what in (itertools.count(), itertools.chain([itertools.count()])):
         error = stackless.check_freezable({"a": what})
         assert "itertools.count cannot be written on CPython 3." in str(error)
@@ -328,6 +328,7 @@ VIEW = memoryview(b"ab")
 DIALECT = csv.reader([]).dialect
 A = re.compile("a")
 HERE = contextvars.Context()
+WORDS = {"a": 1}
 VAR = contextvars.ContextVar("VAR")
 WRONG = {
     "accumulate": [
@@ -457,6 +458,24 @@ WRONG = {
         (1, 1, (IT,), ()),
     ],
 }
+
+
+OVER_DICT = [
+    (([],), 0, 0, 0),
+    ((WORDS,), -2, 0, 0),
+    ((WORDS,), 1, -2, 0),
+    ((WORDS,), 1, 1.0, 0),
+    (WORDS, 1, 0, 0),
+]
+for kind in ("key", "value", "item"):
+    WRONG[f"dict_{kind}iterator"] = [*OVER_DICT, ((WORDS,), 1, -1, 0)]
+    WRONG[f"dict_reverse{kind}iterator"] = [*OVER_DICT, ((WORDS,), 1, 1, 0)]
+WRONG["set_iterator"] = [
+    (([],), 0, 0, 0),
+    (({1},), -2, 0, 0),
+    (({1},), 1, -1, 0),
+    (({1},), 1, 0, ()),
+]
 
 
 KINDS = {kind.__name__: kind for kind in iterators.TYPES}

@@ -11,6 +11,7 @@ from stackless import _core
 from stackless._freezing import (
     awaits,
     codes,
+    containers,
     iterators,
     others,
     pickling,
@@ -45,8 +46,7 @@ _ITERATORS = {
     map,
     reversed,
     zip,
-    *iterators.DEQUE_ITERATORS,
-    *iterators.RESTS,
+    *containers.OTHER_ITERATORS,
     *iterators.ITERATORS,
 }
 if array is not None:
@@ -199,10 +199,6 @@ class _Copier:
             self.known(value, awaits.wrapper_of(coroutine))
         return self.memo[id(value)]
 
-    def dict_iterator(self, iterator):
-        make, args = iterators.reduce_dict_iterator(iterator)
-        return self.known(iterator, make(*args))
-
     def iterator(self, iterator):
         copy = iterators.copied(iterator, self.copy, self.source)
         return self.known(iterator, copy)
@@ -227,7 +223,6 @@ class _Copier:
         types.MethodType: method,
         types.FunctionType: function,
         **dict.fromkeys(pickling._GENERATORS, generator),
-        **dict.fromkeys(iterators.DICT_ITERATORS, dict_iterator),
         **dict.fromkeys(awaits.TYPES, awaitable),
         **dict.fromkeys(_ITERATORS, iterator),
     }

@@ -6,16 +6,15 @@ the first use samples show whether it is true, and a type that does not fit is
 refused.
 """
 
-import collections
 import contextvars
 import gc
 import itertools
-import operator
 import pickle
 import re
 import sys
 
 from stackless import _core
+from stackless._freezing import containers
 
 try:
     import _csv
@@ -305,6 +304,7 @@ _HIDDEN = {
     "csv.reader": _CSV_READER,
     "memory_iterator": _MEMORY_ITERATOR,
     "scanner": SCANNER,
+    **containers.HIDDEN,
 }
 _NAMES = {kind: name for name, kind in _HIDDEN.items()}
 
@@ -351,22 +351,15 @@ if sys.version_info >= (3, 12):
     _TYPES[itertools.batched] = lambda _: itertools.batched((), 1), _batched
 if _csv is not None:
     _TYPES[_CSV_READER] = _fresh_csv_reader, _csv_reader
+_TYPES |= containers.TYPES
 TYPES = frozenset(_TYPES)
 # A clone of a program shares all others.
 ITERATORS = TYPES - {contextvars.Token}
-_known = {}  # by type: whether the samples have what they should have
 
 
 def is_known(kind):
     """Whether its fields are where they are looked for."""
-    known = _known.get(kind)
-    if known is None:
-        _, samples = _TYPES[kind]
-        known = _known[kind] = all(
-            _core._iterator_fits(sample, fields)
-            for sample, fields in samples()
-        )
-    return known
+    return containers.is_known(kind, _TYPES[kind][1])
 
 
 # --- their states ------------------------------------------------------------
@@ -443,145 +436,25 @@ def copied(iterator, copy, copy_source):
             else field
             for number, (field, copy_it) in enumerate(zip(state, copies))
         ))
-    new, args, *state = iterator.__reduce__()
+    new, args, *state = containers.reduced(iterator)
     other = new(*map(copy, args))
     if state and state[0] is not None:
         other.__setstate__(state[0])
     return other
 
 
-# --- others, made when a pickle is loaded ------------------------------------
-
-def _iterate(mapping, kind, consumed, keys=(), size=0):
-    """The mapping may be without its items yet: they come later."""
-    if len(mapping) < size:
-        ordered = isinstance(mapping, collections.OrderedDict)
-        add = (collections.OrderedDict if ordered else dict).setdefault
-        for key in keys:
-            add(mapping, key, None)
-        if len(mapping) < size:
-            raise ValueError("a dict that one of its keys iterates over")
-    iterator = iter(_view(mapping, kind))
-    for _ in range(consumed):
-        next(iterator)
-    return iterator
-
-
-def _list_iterator(values, backwards, index):
-    """The list may be without its items yet: what sets an index looks."""
-    size = len(values)
-    more = index + backwards - size
-    if more > 0:
-        list.extend(values, [None] * more)
-    iterator = reversed(values) if backwards else iter(values)
-    iterator.__setstate__(index)
-    if more > 0:
-        list.__delitem__(values, slice(size, None))
-    return iterator
-
-
-def _rest():
-    return iter([])
-
-
-def _set_rest(iterator, values):
-    """It goes over a list of its own."""
-    _, (own,), _ = iterator.__reduce__()
-    list.extend(own, values)
-
-
-def _deque_iterator(values, backwards, passed, size):
-    """The deque may be without its items yet: then it is asked for them when
-    the first one is needed, as its iterators do not bear changes."""
-    kind = DEQUE_ITERATORS[bool(backwards)]
-    if len(values) >= size:
-        return kind(values, passed)
-    later = (values,)
-    if backwards:
-        later = map(reversed, later)
-    later = itertools.chain.from_iterable(later)
-    return itertools.islice(later, passed, None)
-
-
-def _view(mapping, kind):
-    if not isinstance(mapping, dict) or kind not in _KINDS:
-        raise ValueError(f"no view of a dict: {kind!r}")
-    return getattr(mapping, kind)()
-
-
-# --- and written -------------------------------------------------------------
-
-def _referred_mapping(iterator):
-    return next(
-        (x for x in gc.get_referents(iterator) if isinstance(x, dict)), None
-    )
-
-
-def reduce_dict_iterator(iterator):
-    """As the dict and how many entries it has passed."""
-    left = operator.length_hint(iterator)
-    mapping = _referred_mapping(iterator)
-    if mapping is None or not left:
-        return iter, ((),)
-    kind = DICT_ITERATORS[type(iterator)]
-    return _iterate, (mapping, kind, len(mapping) - left)
-
-
 def reduce(iterator):
-    """Of one of ITERATORS or RESTS; what is in it is made for that."""
-    if type(iterator) in TYPES:
-        kind, state = state_of(iterator)
-        return make, (_NAMES.get(kind, kind), state)
-    # Another process has another order: what is left goes along.
-    _, (rest,), *_ = iterator.__reduce__()
-    return _rest, (), rest, None, None, _set_rest
+    """Of one of ITERATORS; what is in it is made for that."""
+    kind, state = state_of(iterator)
+    if kind is containers.SET_ITERATOR:
+        return containers.reduce_set_iterator(state)
+    if kind in containers.OVER_DICTS:
+        state = containers.dict_state(kind, state)
+    return make, (_NAMES.get(kind, kind), state)
 
 
-def _reduce_list_iterator(iterator):
-    make, args, *state = iterator.__reduce__()
-    if not state or not isinstance(args[0], list):
-        return make, args
-    backwards = type(iterator) is _LIST_ITERATORS[1]
-    return _list_iterator, (args[0], backwards, state[0])
-
-
-def _reduce_deque_iterator(iterator):
-    _, (values, passed) = iterator.__reduce__()
-    backwards = type(iterator) is DEQUE_ITERATORS[1]
-    return _deque_iterator, (values, backwards, passed, len(values))
-
-
-def _reduce_dict_view(view):
-    return _view, (_referred_mapping(view), _DICT_VIEWS[type(view)])
-
-
-_KINDS = ("keys", "values", "items")
-DICT_ITERATORS = {
-    type(iter({})): "keys",
-    type(iter({}.values())): "values",
-    type(iter({}.items())): "items",
-}
-_DICT_VIEWS = {
-    type({}.keys()): "keys",
-    type({}.values()): "values",
-    type({}.items()): "items",
-}
-_LIST_ITERATORS = type(iter([])), type(reversed([]))
-DEQUE_ITERATORS = (
-    type(iter(collections.deque())),
-    type(reversed(collections.deque())),
-)
-RESTS = (
-    type(iter(set())),
-    type(iter(collections.OrderedDict())),
-    type(reversed({})),
-    type(reversed({}.values())),
-    type(reversed({}.items())),
-)
 # What pickle writes by itself, and all of it.
-PICKLED = {DEQUE_ITERATORS[0], *RESTS}
-if sys.version_info < (3, 12):
-    PICKLED.add(DEQUE_ITERATORS[1])
+PICKLED = set(containers.PICKLED)
 if not _NEW:
     PICKLED |= {
         kind
@@ -589,18 +462,7 @@ if not _NEW:
         if kind.__module__ == "itertools" and "__reduce__" in vars(kind)
     }
 # By whose __reduce__() it writes them, at least.
-WRITTEN = PICKLED | {*_LIST_ITERATORS, *DICT_ITERATORS}
-REDUCERS = dict.fromkeys(_LIST_ITERATORS, _reduce_list_iterator)
-REDUCERS |= dict.fromkeys(DEQUE_ITERATORS, _reduce_deque_iterator)
-REDUCERS |= dict.fromkeys(_DICT_VIEWS, _reduce_dict_view)
+WRITTEN = PICKLED | containers.WRITTEN
 
 # What an Unpickler takes from here.
-OWN = {
-    "_deque_iterator",
-    "_iterate",
-    "_list_iterator",
-    "_rest",
-    "_set_rest",
-    "_view",
-    "make",
-}
+OWN = {"make"}

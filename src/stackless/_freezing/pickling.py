@@ -20,6 +20,7 @@ from stackless._freezing import (
     awaits,
     classes,
     codes,
+    containers,
     culprit,
     iterators,
     others,
@@ -361,13 +362,12 @@ class Reducers(_core._PicklerBase):
     _run = _made(set)  # by id(), those that a tasklet does run
     _kept = _made(list)  # what must not be freed: pickle remembers ids
     _namespaces = _made(dict)
-    _keys = _made(dict)  # by id() of dicts that something iterates over
     _frames = _made(dict)
     _places = _made(dict)
     _softened = _made(dict)  # by id(): states of generators
     _decimals_set = _made(set)  # by id(): what localcontext() sets
     _homes = _made(dict)  # by id() of code: its function's module
-    _OF_ONE_DUMP = "_run", "_keys", "_places", "_softened"
+    _OF_ONE_DUMP = "_run", "_places", "_softened"
 
     @classmethod
     def handles(cls, value):
@@ -735,16 +735,6 @@ class Reducers(_core._PicklerBase):
     def _memory_file(self, file):
         return (_closed, (type(file),)) if file.closed else NotImplemented
 
-    def _dict_iterator(self, iterator):
-        make, args = iterators.reduce_dict_iterator(iterator)
-        if make is iter:
-            return make, args
-        mapping = args[0]
-        keys = self._keys.get(id(mapping))
-        if keys is None:
-            keys = self._keys[id(mapping)] = list(dict.keys(mapping))
-        return make, (*args, keys, len(mapping))
-
     def _iterator(self, iterator):
         reduced = iterators.reduce(iterator)
         self._kept.append(reduced)
@@ -821,15 +811,10 @@ class Pickler(Reducers, pickle.Pickler):
             self._see_that_all_run()
 
 
-_OTHERS = classes.REDUCERS | iterators.REDUCERS | others.REDUCERS
+_OTHERS = classes.REDUCERS | containers.REDUCERS | others.REDUCERS
 Reducers._reducers |= dict.fromkeys(_OTHERS, Reducers._other)
 Reducers._reducers |= dict.fromkeys(_GENERATORS, Reducers._generator)
-Reducers._reducers |= dict.fromkeys(
-    iterators.DICT_ITERATORS, Reducers._dict_iterator
-)
-Reducers._reducers |= dict.fromkeys(
-    (*iterators.RESTS, *iterators.ITERATORS), Reducers._iterator
-)
+Reducers._reducers |= dict.fromkeys(iterators.ITERATORS, Reducers._iterator)
 Reducers._reducers |= dict.fromkeys(awaits.TYPES, Reducers._await)
 Reducers._reducers[awaits.WRAPPER] = Reducers._await_wrapper
 

@@ -9,6 +9,7 @@ from stackless import _core
 from stackless._freezing import (
     classes,
     codes,
+    containers,
     iterators,
     others,
     pickling,
@@ -74,7 +75,7 @@ class Unpickler(_core._UnpicklerBase, pickle.Unpickler):
 
 
 # Of these all names in OWN may be referred to, too.
-_HOMES = {home.__name__: home for home in (classes, iterators, others)}
+_HOMES = {home.__name__: home for home in (classes, containers, iterators, others)}
 
 # Functions that look for something, and as what an allow-list is asked for it.
 _ASKED = {

@@ -148,6 +148,38 @@ typedef struct {
 
 typedef struct {
     PyObject_HEAD
+    PyObject *dict; /* NULL at the end */
+    Py_ssize_t used, pos;
+    PyObject *result;
+    Py_ssize_t len;
+} dict_iterator;
+
+typedef struct {
+    PyObject_HEAD
+    int kind;
+    PyObject *dict; /* NULL at the end */
+    Py_ssize_t size;
+    size_t state;
+    PyObject *result, *current;
+} odict_iterator;
+
+typedef struct {
+    PyObject_HEAD
+    PyObject *set; /* NULL at the end */
+    Py_ssize_t used, pos, len;
+} set_iterator;
+
+typedef struct {
+    PyObject_HEAD
+    void *block;
+    Py_ssize_t index;
+    PyObject *deque;
+    size_t state;
+    Py_ssize_t counter;
+} deque_iterator;
+
+typedef struct {
+    PyObject_HEAD
     Py_ssize_t index;
     PyObject *view; /* NULL at the end */
     Py_ssize_t length;
@@ -372,6 +404,34 @@ good_tee_data(PyObject *Py_UNUSED(op), const slp_part *p)
                || (p[1].number == LINKCELLS && is_tee_data(p[3].object)));
 }
 
+/* It was made for that dict.  The size that the dict had is compared first. */
+static bool
+good_over_dict(PyObject *op, const slp_part *p)
+{
+    PyObject *dict = p[0].object;
+    return (dict == NULL || dict == ((dict_iterator *)op)->dict)
+           && p[1].number >= -1 && p[2].number >= 0;
+}
+
+/* Nothing compares the place then: of a dict of that size it is there, and of what
+   the dict is now one that a fresh iterator would come to. */
+static bool
+good_back_over_dict(PyObject *op, const slp_part *p)
+{
+    dict_iterator *it = (dict_iterator *)op;
+    Py_ssize_t used = p[1].number, pos = p[2].number;
+    return (p[0].object == NULL || p[0].object == it->dict) && used >= -1
+           && pos >= -1 && (used < 0 || pos < used || pos <= it->pos);
+}
+
+/* It was made for that set. */
+static bool
+good_over_set(PyObject *op, const slp_part *p)
+{
+    return (p[0].object == NULL || p[0].object == ((set_iterator *)op)->set)
+           && p[1].number >= -1 && p[2].number >= 0;
+}
+
 /* It was made for that view. */
 static bool
 good_memory_iterator(PyObject *op, const slp_part *p)
@@ -471,6 +531,31 @@ good_token(PyObject *Py_UNUSED(op), const slp_part *p)
         {                                                                     \
             NEEDED(OBJECT, whiled, func), NEEDED(ITERATOR, whiled, it),       \
                 NEEDED(LONG, whiled, flag)                                    \
+        }                                                                     \
+    }
+
+#define OVER_DICT(name, good)                                                 \
+    {                                                                         \
+        "dict_" name, sizeof(dict_iterator), false, good,                     \
+        {                                                                     \
+            OPTIONAL(OBJECT, dict_iterator, dict),                            \
+                NEEDED(NUMBER, dict_iterator, used),                          \
+                NEEDED(NUMBER, dict_iterator, pos),                           \
+                NEEDED(NUMBER, dict_iterator, len)                            \
+        }                                                                     \
+    }
+#if PY_VERSION_HEX >= 0x030C0000
+#    define SLP_DEQUE_MODULE "collections."
+#else
+#    define SLP_DEQUE_MODULE "_collections."
+#endif
+#define OVER_DEQUE(name)                                                      \
+    {                                                                         \
+        SLP_DEQUE_MODULE name, sizeof(deque_iterator), false, NULL,           \
+        {                                                                     \
+            NEEDED(OBJECT, deque_iterator, deque),                            \
+                NEEDED(NUMBER, deque_iterator, state),                        \
+                NEEDED(NUMBER, deque_iterator, counter)                       \
         }                                                                     \
     }
 
@@ -591,6 +676,27 @@ const slp_shape slp_shapes[] = {
       NEEDED(NUMBER, zip_longest, numactive),
       NEEDED(ITERATORS, zip_longest, ittuple),
       NEEDED(OBJECT, zip_longest, fillvalue)}},
+    OVER_DICT("keyiterator", good_over_dict),
+    OVER_DICT("valueiterator", good_over_dict),
+    OVER_DICT("itemiterator", good_over_dict),
+    OVER_DICT("reversekeyiterator", good_back_over_dict),
+    OVER_DICT("reversevalueiterator", good_back_over_dict),
+    OVER_DICT("reverseitemiterator", good_back_over_dict),
+    OVER_DEQUE("_deque_iterator"),
+    OVER_DEQUE("_deque_reverse_iterator"),
+    {"odict_iterator",
+     sizeof(odict_iterator),
+     false,
+     NULL,
+     {NEEDED(INT, odict_iterator, kind),
+      OPTIONAL(OBJECT, odict_iterator, dict),
+      NEEDED(NUMBER, odict_iterator, size)}},
+    {"set_iterator",
+     sizeof(set_iterator),
+     false,
+     good_over_set,
+     {OPTIONAL(OBJECT, set_iterator, set), NEEDED(NUMBER, set_iterator, used),
+      NEEDED(NUMBER, set_iterator, pos), NEEDED(NUMBER, set_iterator, len)}},
     {"memory_iterator",
      sizeof(memory_iterator),
      false,
