@@ -94,6 +94,7 @@ ifeq ($(LABEL),)
 	$(PY) $(BENCH)
 else
 	@$(MAKE) --no-print-directory build/bench/$(LABEL)
+	@$(PY) -c 'import sys; sys.path[:0] = ["benchmarks"]; import _peers; _peers.have("go")'
 	PYTHONPATH=$(CURDIR)/build/bench/$(LABEL) $(PY) tools/in_python.py $(LABEL) \
 	    --build -- $(BENCH)
 endif
