@@ -40,14 +40,22 @@
 #    define SLP_INTERNAL       __attribute__((visibility("hidden")))
 #    define SLP_NORETURN       __attribute__((noreturn))
 #    define SLP_NOINLINE       __attribute__((noinline))
+#    define SLP_INLINE         inline __attribute__((always_inline))
 #    define SLP_LIKELY(cond)   __builtin_expect(!!(cond), 1)
 #    define SLP_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 #else
 #    define SLP_INTERNAL
 #    define SLP_NORETURN _Noreturn
 #    define SLP_NOINLINE
+#    define SLP_INLINE         inline
 #    define SLP_LIKELY(cond)   (cond)
 #    define SLP_UNLIKELY(cond) (cond)
+#endif
+
+/* Where the C frame of the function begins in which it stands: the same in all
+ * that are called from one place.  No register is needed for it. */
+#if defined(__GNUC__)
+#    define SLP_FRAME_ADDRESS() ((uintptr_t)__builtin_dwarf_cfa())
 #endif
 
 /* The struct of type `type` whose field `member` lies at `ptr`.  By way of an

@@ -54,14 +54,14 @@ typedef struct {
 /* The words of the thread state that belong to a tasklet.  Valid while the
    tasklet is suspended; references are then owned by this struct. */
 typedef struct {
-    _PyStackChunk *chunk;
-    PyObject **top;
-    _PyErr_StackItem *exc_info;
     PyObject *context;
     slp_extras *extras; /* NULL: all of it as in a fresh thread */
     int depth;          /* frames entered, not what remains: the limit may
                            change meanwhile */
     int excess;         /* depth beyond the recursion limit when installed */
+    _PyErr_StackItem *exc_info;
+    _PyStackChunk *chunk;
+    PyObject **top;
 } slp_pystate;
 
 /* The words of the thread state that belong to a C stack. */
@@ -149,10 +149,11 @@ slp_pystate_install(PyThreadState *ts, slp_pystate *s)
 static inline bool
 slp_extras_any(PyThreadState *ts)
 {
-    return ts->c_tracefunc != NULL || ts->c_profilefunc != NULL
-           || ts->async_gen_firstiter != NULL
-           || ts->async_gen_finalizer != NULL
-           || ts->coroutine_origin_tracking_depth != 0 || SLP_ASYNCIO_ANY(ts);
+    uintptr_t any = (uintptr_t)ts->c_tracefunc | (uintptr_t)ts->c_profilefunc
+                    | (uintptr_t)ts->async_gen_firstiter
+                    | (uintptr_t)ts->async_gen_finalizer
+                    | (unsigned)ts->coroutine_origin_tracking_depth;
+    return (any | SLP_ASYNCIO_ANY(ts)) != 0;
 }
 
 /* First half of leaving with extras: allocates s->extras and takes a running

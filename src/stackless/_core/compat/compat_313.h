@@ -19,7 +19,7 @@ typedef struct _PyInterpreterFrame slp_frame;
     ((ts)->interp->ceval.instrumentation_version)
 #define SLP_INSTRUMENTATION_STEP 256
 #define SLP_ASYNCIO_ANY(ts)                                                   \
-    (((_PyThreadStateImpl *)(ts))->asyncio_running_loop != NULL)
+    ((uintptr_t)((_PyThreadStateImpl *)(ts))->asyncio_running_loop)
 #define SLP_ASYNCIO_LOOP(ts)                                                  \
     (((_PyThreadStateImpl *)(ts))->asyncio_running_loop)
 #define SLP_FRAME_END(ts) NULL

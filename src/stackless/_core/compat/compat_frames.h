@@ -111,8 +111,40 @@ SLP_INTERNAL void slp_caller(PyThreadState *ts, PyCodeObject **code,
 /* A data stack of one chunk that CPython never gives back; most are of one
    size, with room for a small function and a point. */
 #define SLP_CHUNK_SIZE ((size_t)416)
-SLP_INTERNAL _PyStackChunk *slp_chunk_new(size_t size);
-SLP_INTERNAL void slp_chunk_free(_PyStackChunk *chunk);
+SLP_INTERNAL _PyStackChunk *slp_chunk_new_large(size_t size);
+/* Those of the usual size are kept for reuse, by each OS thread: interpreters may
+   have GILs of their own. */
+typedef struct {
+    _PyStackChunk *first;
+    int count, limit;
+} slp_spare_chunks;
+SLP_INTERNAL extern SLP_TLS slp_spare_chunks slp_chunks;
+static inline _PyStackChunk *
+slp_chunk_new(size_t size)
+{
+    _PyStackChunk *chunk = slp_chunks.first;
+    if (SLP_UNLIKELY(chunk == NULL || size != SLP_CHUNK_SIZE)) {
+        return slp_chunk_new_large(size);
+    }
+    slp_chunks.first = chunk->previous;
+    slp_chunks.count--;
+    chunk->previous = NULL;
+    chunk->top = 0;
+    return chunk;
+}
+static inline void
+slp_chunk_free(_PyStackChunk *chunk)
+{
+    slp_spare_chunks *spare = &slp_chunks;
+    if (SLP_UNLIKELY(chunk->size != SLP_CHUNK_SIZE
+                     || spare->count >= spare->limit)) {
+        PyMem_RawFree(chunk);
+        return;
+    }
+    chunk->previous = spare->first;
+    spare->first = chunk;
+    spare->count++;
+}
 /* Keep some of these, or no more, for the calling OS thread. */
 SLP_INTERNAL void slp_chunks_keep(bool wanted);
 /* Bytes that the thread's data stack would need in one chunk. */

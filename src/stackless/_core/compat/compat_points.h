@@ -74,6 +74,13 @@ SLP_INTERNAL PyObject *slp_dispatcher_new(PyObject *next, PyObject *arg);
    the callable and replaces *args.  NULL with an exception. */
 SLP_INTERNAL PyObject *slp_callable_for(PyObject *func, PyObject *kwargs,
                                         PyObject **args, PyObject *spread);
+/* The same where nothing has to be done, with func itself. */
+static inline bool
+slp_callable_is_plain(PyObject *func, PyObject *kwargs, PyObject *args)
+{
+    return Py_IS_TYPE(func, &PyFunction_Type) && kwargs == NULL
+           && PyTuple_GET_SIZE(args) <= SLP_DISPATCH_ARGS;
+}
 /* (func, args, kwargs) of what it has made: new reference or NULL. */
 SLP_INTERNAL PyObject *slp_callable_parts(PyObject *call, PyObject *args);
 /* func(args, kwargs) -> func(*args, **kwargs); NULL on 3.11. */

@@ -111,11 +111,12 @@ slp_pystate_stash_popped(PyThreadState *ts, slp_frame *f, slp_pystate *s)
 {
     _PyStackChunk *chunk = ts->datastack_chunk;
     s->chunk = chunk;
-    chunk->top = (size_t)((PyObject **)f - &chunk->data[0]);
+    size_t top = (size_t)((PyObject **)f - &chunk->data[0]);
+    chunk->top = top;
     s->exc_info = ts->exc_info;
     s->context = ts->context;
     s->depth = SLP_DEPTH_LIMIT(ts) - SLP_DEPTH_LEFT(ts) - 1;
-    if (SLP_LIKELY(chunk->top != 0)) {
+    if (SLP_LIKELY(top != 0)) {
         return false;
     }
 #ifdef SLP_HAS_CACHED_CHUNK

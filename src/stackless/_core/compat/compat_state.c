@@ -673,29 +673,18 @@ slp_cstate_go_on(PyThreadState *ts, slp_cstate *below, PyObject *func,
     return PyObject_Call(func, args, NULL);
 }
 
-/* Those of the usual size are kept for reuse, by each OS thread: interpreters may
-   have GILs of their own.  Not where memory errors are looked for. */
+/* Not where memory errors are looked for. */
 #ifdef SLP_CHECK
 #    define MAX_SPARE 0
 #else
 #    define MAX_SPARE 256
 #endif
-static SLP_TLS struct {
-    _PyStackChunk *first;
-    int count, limit;
-} spare;
+SLP_TLS slp_spare_chunks slp_chunks;
 
 _PyStackChunk *
-slp_chunk_new(size_t size)
+slp_chunk_new_large(size_t size)
 {
-    _PyStackChunk *chunk = spare.first;
-    if (chunk != NULL && size == SLP_CHUNK_SIZE) {
-        spare.first = chunk->previous;
-        spare.count--;
-    }
-    else {
-        chunk = PyMem_RawMalloc(size);
-    }
+    _PyStackChunk *chunk = PyMem_RawMalloc(size);
     if (chunk != NULL) {
         chunk->previous = NULL;
         chunk->size = size;
@@ -705,26 +694,13 @@ slp_chunk_new(size_t size)
 }
 
 void
-slp_chunk_free(_PyStackChunk *chunk)
-{
-    if (chunk->size == SLP_CHUNK_SIZE && spare.count < spare.limit) {
-        chunk->previous = spare.first;
-        spare.first = chunk;
-        spare.count++;
-    }
-    else {
-        PyMem_RawFree(chunk);
-    }
-}
-
-void
 slp_chunks_keep(bool wanted)
 {
-    spare.limit = wanted ? MAX_SPARE : 0;
-    while (!wanted && spare.count > 0) {
-        _PyStackChunk *chunk = spare.first;
-        spare.first = chunk->previous;
-        spare.count--;
+    slp_chunks.limit = wanted ? MAX_SPARE : 0;
+    while (!wanted && slp_chunks.count > 0) {
+        _PyStackChunk *chunk = slp_chunks.first;
+        slp_chunks.first = chunk->previous;
+        slp_chunks.count--;
         PyMem_RawFree(chunk);
     }
 }

@@ -19,19 +19,17 @@
 #include "check.h"
 #include "host.h"
 #include "quick.h"
+#include "raw_op.h"
 #include "room.h"
 #include "settle.h"
 #include "watchdog.h"
 
 /* ---- ops ----------------------------------------------------------------- */
 
-/* An op of the engine's own code; st is the thread that is switching. */
-typedef PyObject *(*op_raw)(slp_thread *st, uintptr_t sp);
-
+/* The op of a point's gate. */
 typedef struct {
     PyObject_HEAD
-    slp_op_fn fn; /* of a point's gate; or NULL: */
-    op_raw raw;
+    slp_op_fn fn;
     int nargs;
 } slp_op;
 
@@ -69,30 +67,9 @@ gate_failed(slp_thread *st)
     return NULL;
 }
 
-static PyObject *dispatch_op(slp_thread *st, uintptr_t sp);
-
-/* Only what programs do may lead to another interpreter and back, and leave
-   slp_this_thread behind.  Raw ops follow others at once, but for the one that
-   a tasklet ends in. */
-static inline PyObject *
-call_raw_op(op_raw raw, uintptr_t sp)
-{
-    slp_thread *st = slp_this_thread;
-    if (raw == dispatch_op && SLP_UNLIKELY(st == NULL || st->ts != slp_ts())) {
-        st = slp_thread_peek();
-    }
-    SLP_ASSERT(st->ts == slp_ts());
-    PyObject *r = raw(st, sp);
-    slp_thread_still(st);
-    return r;
-}
-
-static inline __attribute__((always_inline)) PyObject *
+static SLP_INLINE PyObject *
 call_op(slp_op *op, uintptr_t sp)
 {
-    if (op->fn == NULL) {
-        return call_raw_op(op->raw, sp);
-    }
     slp_thread *st = slp_thread_get();
     if (SLP_UNLIKELY(st == NULL)) {
         slp_hide_raise(slp_ts());
@@ -114,7 +91,7 @@ call_op(slp_op *op, uintptr_t sp)
 static PyObject *
 op_next(PyObject *self)
 {
-    return call_op((slp_op *)self, (uintptr_t)__builtin_frame_address(0));
+    return call_op((slp_op *)self, SLP_FRAME_ADDRESS());
 }
 
 #if SLP_OP_HAS_SEND
@@ -122,17 +99,8 @@ op_next(PyObject *self)
 static PySendResult
 op_send(PyObject *self, PyObject *Py_UNUSED(value), PyObject **result)
 {
-    slp_op *op = (slp_op *)self;
-    *result = call_op(op, (uintptr_t)__builtin_frame_address(0));
-    if (SLP_LIKELY(*result != NULL)) {
-        /* The gates' shorter way; they are the ops with a function. */
-        return op->fn != NULL ? PYGEN_RETURN : PYGEN_NEXT;
-    }
-    if (PyErr_Occurred()) { /* checked: NULL alone means the jump */
-        return PYGEN_ERROR;
-    }
-    *result = Py_NewRef(Py_None);
-    return PYGEN_RETURN;
+    *result = call_op((slp_op *)self, SLP_FRAME_ADDRESS());
+    return slp_op_sent(result, PYGEN_RETURN); /* the gates' shorter way */
 }
 
 #endif
@@ -169,35 +137,13 @@ static PyType_Spec op_spec = {
     .slots = op_slots,
 };
 
-static slp_op *
-new_op(slp_state *s)
-{
-    slp_op *op = PyObject_New(slp_op, s->op_type);
-    if (op != NULL) {
-        op->fn = NULL;
-        op->raw = NULL;
-        op->nargs = 0;
-    }
-    return op;
-}
-
 PyObject *
 slp_op_new(slp_state *s, slp_op_fn fn, int nargs)
 {
-    slp_op *op = new_op(s);
+    slp_op *op = PyObject_New(slp_op, s->op_type);
     if (op != NULL) {
         op->fn = fn;
         op->nargs = nargs;
-    }
-    return (PyObject *)op;
-}
-
-static PyObject *
-raw_op(slp_state *s, op_raw raw)
-{
-    slp_op *op = new_op(s);
-    if (op != NULL) {
-        op->raw = raw;
     }
     return (PyObject *)op;
 }
@@ -633,6 +579,8 @@ resume_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     return NULL;
 }
 
+SLP_RAW_OP(resume_op, slp_thread_of_switch);
+
 static PyObject *
 reraise(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 {
@@ -821,6 +769,8 @@ dispatch_op(slp_thread *st, uintptr_t sp)
     }
 }
 
+SLP_RAW_OP(dispatch_op, slp_thread_of_end);
+
 /* The next argument for the function that is being started; NULL without an
    exception after the last one.  The new tasklet is the running one by now:
    this is the end of the second half of the switch to it. */
@@ -841,6 +791,8 @@ argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     return NULL;
 }
 
+SLP_RAW_OP(argument_op, slp_thread_of_switch);
+
 /* Of the frame above one that was interrupted. */
 static PyObject *
 interruption_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
@@ -851,6 +803,8 @@ interruption_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     }
     Py_RETURN_NONE;
 }
+
+SLP_RAW_OP(interruption_op, slp_thread_of_switch);
 
 /* From the dispatcher into a softly suspended tasklet. */
 static PyObject *
@@ -880,6 +834,8 @@ resume_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     return Py_NewRef(st->state->resume_op);
 }
 
+SLP_RAW_OP(resume_gate_op, slp_thread_of_switch);
+
 #if SLP_GENERATORS_ARE_CALLED
 
 static PyObject *
@@ -889,10 +845,12 @@ called_gate_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     return v ? v : Py_NewRef(st->state->resume_op);
 }
 
+SLP_RAW_OP(called_gate_op, slp_thread_of_switch);
+
 static int
 make_called_gate(slp_state *s)
 {
-    PyObject *op = raw_op(s, called_gate_op);
+    PyObject *op = slp_quick_op_new(&called_gate_op_spec);
     s->called_gate = op ? slp_gate_new("called", op) : NULL;
     Py_XDECREF(op);
     return s->called_gate ? 0 : -1;
@@ -917,11 +875,11 @@ slp_dispatch_setup(slp_state *s)
     if (s->op_type == NULL) {
         return -1;
     }
-    PyObject *next = raw_op(s, dispatch_op);
-    PyObject *arg = raw_op(s, argument_op);
-    PyObject *gate = raw_op(s, resume_gate_op);
-    PyObject *end = raw_op(s, interruption_op);
-    s->resume_op = raw_op(s, resume_op);
+    PyObject *next = slp_quick_op_new(&dispatch_op_spec);
+    PyObject *arg = slp_quick_op_new(&argument_op_spec);
+    PyObject *gate = slp_quick_op_new(&resume_gate_op_spec);
+    PyObject *end = slp_quick_op_new(&interruption_op_spec);
+    s->resume_op = slp_quick_op_new(&resume_op_spec);
     s->reraise = PyCFunction_New(&reraise_def, NULL);
     if (next && arg && gate && end && s->resume_op && s->reraise) {
         s->dispatcher = slp_dispatcher_new(next, arg);

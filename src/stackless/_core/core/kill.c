@@ -152,26 +152,6 @@ slp_task_discard(slp_task *t)
     return 0;
 }
 
-void
-slp_task_discard_last(slp_task *t)
-{
-    if (t->life == SLP_STARTED || t->watchdog || t->py.extras != NULL) {
-        slp_task_discard(t);
-        return;
-    }
-    if (t->doomed && t->thread != NULL) {
-        t->thread->doomed--;
-    }
-    if (t->chunk != NULL) {
-        slp_chunk_free(t->chunk);
-    }
-    Py_XDECREF(t->exc.exc_value);
-    Py_XDECREF(t->func);
-    Py_XDECREF(t->args);
-    Py_XDECREF(t->tempval);
-    Py_XDECREF(t->py.context);
-}
-
 /* ---- killed -------------------------------------------------------------- */
 
 static bool

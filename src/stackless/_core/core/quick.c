@@ -23,68 +23,70 @@ retval_of(slp_thread *st, PyObject *given)
                                                : given;
 }
 
-#if SLP_SHORT_CALLS
-
-static SLP_NOINLINE PyObject *
-retval_of_long_call(slp_thread *st, slp_frame *f)
-{
-    PyObject *positional = slp_slot_peek(f->localsplus[1]);
-    if (positional != NULL && PyTuple_GET_SIZE(positional) == 0) {
-        slp_call_shorten(f);
-    }
-    return retval_of(
-        st, slp_point_optional(slp_slot_peek(f->localsplus[0]), positional,
-                               st->state->current_default));
-}
-
-/* NULL if the gate is to find out. */
-static inline PyObject *
-retval_of_schedule(slp_thread *st, slp_frame *f)
-{
-    return SLP_LIKELY(slp_slot_is_empty(f->localsplus[0]))
-               ? (PyObject *)st->current
-               : retval_of_long_call(st, f);
-}
-
-#else
-
-static inline PyObject *
-retval_of_schedule(slp_thread *st, slp_frame *f)
-{
-    return retval_of(st, f->localsplus[0]);
-}
-
-#endif
-
-static inline PyObject *
-schedule(slp_thread *st, slp_frame *f, bool switches)
+static SLP_INLINE PyObject *
+schedule_with(slp_thread *st, slp_frame *f, PyObject *retval,
+              slp_quick_mode mode)
 {
     slp_task *me = st->current, *next = me->next;
-    PyObject *retval = retval_of_schedule(st, f);
     if (SLP_UNLIKELY(next == me)) {
-        return me->tempval == NULL ? Py_XNewRef(retval) : NULL;
+        return me->tempval == NULL ? Py_NewRef(retval) : NULL;
     }
-    if (!switches || retval == NULL
-        || SLP_UNLIKELY(!slp_quick_leaves(st, f))) {
+    if (SLP_UNLIKELY(!slp_quick_leaves(st, f, mode))) {
         return NULL;
     }
     me->tempval = Py_NewRef(retval);
     return slp_quick_go(st, f, next);
 }
 
+#if SLP_SHORT_CALLS
+
+/* NULL: there is more than one value, as the gate will say. */
+static SLP_NOINLINE PyObject *
+schedule_long(slp_thread *st, slp_frame *f, slp_quick_mode mode)
+{
+    PyObject *positional = slp_slot_peek(f->localsplus[1]);
+    if (positional != NULL && PyTuple_GET_SIZE(positional) == 0) {
+        slp_call_shorten(f);
+    }
+    PyObject *given = slp_point_optional(slp_slot_peek(f->localsplus[0]),
+                                         positional,
+                                         st->state->current_default);
+    return given == NULL
+               ? NULL
+               : schedule_with(st, f, retval_of(st, given), mode);
+}
+
+static SLP_INLINE PyObject *
+schedule(slp_thread *st, slp_frame *f, slp_quick_mode mode)
+{
+    if (SLP_UNLIKELY(!slp_slot_is_empty(f->localsplus[0]))) {
+        return schedule_long(st, f, mode);
+    }
+    return schedule_with(st, f, (PyObject *)st->current, mode);
+}
+
+#else
+
+static SLP_INLINE PyObject *
+schedule(slp_thread *st, slp_frame *f, slp_quick_mode mode)
+{
+    return schedule_with(st, f, retval_of(st, f->localsplus[0]), mode);
+}
+
+#endif
+
 SLP_QUICK_OP(schedule);
 
-static inline PyObject *
-schedule_remove(slp_thread *st, slp_frame *f, bool switches)
+static SLP_INLINE PyObject *
+schedule_remove(slp_thread *st, slp_frame *f, slp_quick_mode mode)
 {
     slp_task *me = st->current, *next = me->next;
-    if (!switches || next == me || Py_REFCNT(me) < 2
-        || !slp_quick_leaves(st, f)) {
+    if (next == me || Py_REFCNT(me) < 2 || !slp_quick_leaves(st, f, mode)) {
         return NULL;
     }
     me->tempval = Py_NewRef(retval_of(st, slp_slot_object(f->localsplus[0])));
     slp_ring_remove(st, me);
-    Py_DECREF(me); /* not the last one */
+    slp_decref_others((PyObject *)me);
     return slp_quick_go(st, f, next);
 }
 

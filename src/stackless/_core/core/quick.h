@@ -6,33 +6,67 @@
 #include "check.h"
 #include "sched.h"
 
-/* An operation done at once, or not at all.  It is called by its point, whose
-   frame `f` runs, and returns the outcome: of the caller, or after a switch, if
-   it may, of who runs next.  NULL without an exception: the point's gate is to
-   do it, and nothing has changed. */
-typedef PyObject *(*slp_quick_fn)(slp_thread *st, slp_frame *f, bool switches);
+/* How an operation is called by its point. */
+typedef enum {
+    SLP_QUICK_STAYS,  /* from where it may not switch */
+    SLP_QUICK_GOES,   /* where the dispatcher calls its ops */
+    SLP_QUICK_SLOWLY, /* likewise, and all that takes calls is done, too */
+} slp_quick_mode;
 
-/* For the op of fn, called at C stack address sp. */
-static inline PyObject *
-slp_quick_begin(uintptr_t sp, slp_quick_fn fn)
+/* An operation done at once, or not at all.  Its point's frame `f` runs; it returns
+   the outcome: of the caller, or after a switch, if it may, of who runs next.  NULL
+   without an exception: the point's gate is to do it, and nothing has changed. */
+typedef PyObject *(*slp_quick_fn)(slp_thread *st, slp_frame *f,
+                                  slp_quick_mode mode);
+
+/* Is that C stack address where the dispatcher is called?  Then its thread state is
+   the one. */
+static inline bool
+slp_quick_is_usual(slp_thread *st, uintptr_t sp)
 {
-    slp_thread *st = slp_this_thread;
-    if (SLP_UNLIKELY(st == NULL)) {
+    if (SLP_UNLIKELY(st == NULL || st->quick_sp != sp)) {
+        return false;
+    }
+    SLP_ASSERT(st->ts == slp_ts() && slp_lent.place == NULL);
+    slp_check_point(st, true);
+    return !slp_tracing_sees(st->ts);
+}
+
+/* For the op of fn, called at C stack address sp, if that is anything else, or if
+   fn cannot do without calls: the tasklet's first frame is unknown, say. */
+static SLP_INLINE PyObject *
+slp_quick_begin_slowly(slp_thread *st, uintptr_t sp, slp_quick_fn fn)
+{
+    if (st == NULL || (st->quick_sp == sp && slp_tracing_sees(st->ts))) {
         return NULL;
     }
-    if (SLP_LIKELY(st->quick_sp == sp)) {
-        /* Where the dispatcher is called, so its thread state is the one. */
-        SLP_ASSERT(st->ts == slp_ts() && slp_lent.place == NULL);
-        slp_check_point(st, true);
-        return slp_tracing_sees(st->ts) ? NULL
-                                        : fn(st, SLP_FRAME(st->ts), true);
+    if (st->quick_sp == sp) {
+        return fn(st, SLP_FRAME(st->ts), SLP_QUICK_SLOWLY);
     }
     if (!st->quick_usual || st->in_callback || st->ts != slp_ts()
         || slp_tracing_sees(st->ts)) {
         return NULL;
     }
-    return fn(st, SLP_FRAME(st->ts), false);
+    return fn(st, SLP_FRAME(st->ts), SLP_QUICK_STAYS);
 }
+
+/* The usual way calls nothing but in the end: no register need be saved there. */
+#define SLP_QUICK_SLOW(fn)                                                    \
+    static SLP_NOINLINE PyObject *fn##_slowly(slp_thread *st, uintptr_t sp)
+#define SLP_QUICK_BEGIN(fn)                                                   \
+    SLP_QUICK_SLOW(fn)                                                        \
+    {                                                                         \
+        return slp_quick_begin_slowly(st, sp, fn);                            \
+    }                                                                         \
+    static SLP_INLINE PyObject *fn##_begin(uintptr_t sp)                      \
+    {                                                                         \
+        slp_thread *st = slp_this_thread;                                     \
+        if (SLP_UNLIKELY(!slp_quick_is_usual(st, sp)                          \
+                         || st->current->bottom == NULL)) {                   \
+            return fn##_slowly(st, sp);                                       \
+        }                                                                     \
+        return fn(st, SLP_FRAME(st->ts), SLP_QUICK_GOES);                     \
+    }
 
 #if SLP_OP_HAS_SEND
 #    define SLP_QUICK_SEND(fn)                                                \
@@ -40,8 +74,7 @@ slp_quick_begin(uintptr_t sp, slp_quick_fn fn)
                                       PyObject *Py_UNUSED(value),             \
                                       PyObject **result)                      \
         {                                                                     \
-            *result = slp_quick_begin((uintptr_t)__builtin_frame_address(0),  \
-                                      fn);                                    \
+            *result = fn##_begin(SLP_FRAME_ADDRESS());                        \
             if (SLP_LIKELY(*result != NULL)) {                                \
                 return PYGEN_NEXT;                                            \
             }                                                                 \
@@ -57,9 +90,10 @@ slp_quick_begin(uintptr_t sp, slp_quick_fn fn)
 /* Defines slp_quick_<fn>, the type of an op: each has a C function of its
    own, into which fn is inlined. */
 #define SLP_QUICK_OP(fn)                                                      \
+    SLP_QUICK_BEGIN(fn)                                                       \
     static PyObject *fn##_next(PyObject *Py_UNUSED(self))                     \
     {                                                                         \
-        return slp_quick_begin((uintptr_t)__builtin_frame_address(0), fn);    \
+        return fn##_begin(SLP_FRAME_ADDRESS());                               \
     }                                                                         \
     SLP_QUICK_SEND(fn)                                                        \
     static PyType_Slot fn##_slots[] = {                                       \
@@ -88,16 +122,18 @@ slp_pinned(slp_task *t)
 }
 
 /* May the caller be left, in one go?  Not if anything is out of the ordinary. */
-static inline bool
-slp_quick_leaves(slp_thread *st, slp_frame *f)
+static SLP_INLINE bool
+slp_quick_leaves(slp_thread *st, slp_frame *f, slp_quick_mode mode)
 {
     slp_task *me = st->current;
-    if (me->tempval != NULL || me->py.excess != 0 || slp_extras_any(st->ts)
-        || slp_instrumentation_changed(st->ts, st->state->instrumented)
-        || slp_import_poll() || !slp_pop_possible(st->ts, f)) {
+    PyThreadState *ts = st->ts;
+    if (mode == SLP_QUICK_STAYS || me->tempval != NULL || me->py.excess != 0
+        || slp_extras_any(ts)
+        || slp_instrumentation_changed(ts, st->state->instrumented)
+        || slp_import_poll() || !slp_pop_possible(ts, f)) {
         return false;
     }
-    if (SLP_UNLIKELY(me->bottom == NULL)) {
+    if (mode == SLP_QUICK_SLOWLY && me->bottom == NULL) {
         return slp_quick_first(st, f);
     }
     return me->bottom != f;
@@ -117,15 +153,26 @@ slp_quick_arrives(slp_thread *st, slp_task *t)
 /* The caller is left: what it will return is in its tempval, what it holds on
    to meanwhile in its func. */
 static inline void
-slp_quick_leave(slp_thread *st, slp_frame *f)
+slp_quick_leave(PyThreadState *ts, slp_frame *f, slp_task *me)
 {
-    slp_task *me = st->current;
-    if (SLP_UNLIKELY(slp_pystate_stash_popped(st->ts, f, &me->py))) {
+    if (SLP_UNLIKELY(slp_pystate_stash_popped(ts, f, &me->py))) {
         me->edge = 1;
     }
     me->top = slp_frame_below(f);
     me->popped = 1;
     slp_frame_return_into(me->bottom, NULL);
+}
+
+/* A reference that is not the last one is released. */
+static inline void
+slp_decref_others(PyObject *op)
+{
+    SLP_ASSERT(Py_REFCNT(op) > 1);
+#ifdef Py_REF_DEBUG
+    Py_DECREF(op);
+#else
+    Py_SET_REFCNT(op, Py_REFCNT(op) - 1);
+#endif
 }
 
 /* f returns into t, of which slp_quick_arrives() was true; returns what. */
@@ -141,7 +188,7 @@ slp_quick_enter(slp_thread *st, slp_frame *f, slp_task *t)
     st->current = t;
     if (held != NULL) {
         t->func = NULL;
-        Py_DECREF(held); /* not the last one */
+        slp_decref_others(held);
     }
     return v != NULL ? v : Py_NewRef(Py_None);
 }
@@ -155,10 +202,10 @@ SLP_INTERNAL PyObject *slp_quick_go_slowly(slp_thread *st, slp_frame *f,
                                            slp_task *next);
 
 /* Leave the caller, of which slp_quick_leaves() was true, for `next`. */
-static inline PyObject *
+static SLP_INLINE PyObject *
 slp_quick_go(slp_thread *st, slp_frame *f, slp_task *next)
 {
-    slp_quick_leave(st, f);
+    slp_quick_leave(st->ts, f, st->current);
     st->quick_switches++;
     if (SLP_UNLIKELY(!slp_quick_arrives(st, next))) {
         return slp_quick_go_slowly(st, f, next);

@@ -90,7 +90,26 @@ SLP_INTERNAL void slp_task_finalize(slp_task *t);
    destructors.  -1 with RuntimeError if it has C frames. */
 SLP_INTERNAL int slp_task_discard(slp_task *t);
 /* The same of one that nobody refers to, not even the list of all. */
-SLP_INTERNAL void slp_task_discard_last(slp_task *t);
+static inline void
+slp_task_discard_last(slp_task *t)
+{
+    if (SLP_UNLIKELY(t->life == SLP_STARTED || t->watchdog
+                     || t->py.extras != NULL)) {
+        slp_task_discard(t);
+        return;
+    }
+    if (SLP_UNLIKELY(t->doomed) && t->thread != NULL) {
+        t->thread->doomed--;
+    }
+    if (t->chunk != NULL) {
+        slp_chunk_free(t->chunk);
+    }
+    Py_XDECREF(t->exc.exc_value);
+    Py_XDECREF(t->func);
+    Py_XDECREF(t->args);
+    Py_XDECREF(t->tempval);
+    Py_XDECREF(t->py.context);
+}
 /* Run what the collector has killed; -1 with an exception that reached the
    caller. */
 SLP_INTERNAL int slp_reap(slp_thread *st);

@@ -39,28 +39,10 @@ typedef struct slp_task {
     struct slp_task *next, *prev; /* in the ring (circular) or in a queue
                                      (ends NULL); next also in st->dropped */
     slp_frame *top, *bottom;
-    slp_pystate py;
-    slp_thread *thread; /* NULL once the thread has ended */
-    slp_carrier *carrier;
-    slp_waitq *waitq;     /* what it is blocked on */
-    PyObject *tempval;    /* what its pending switch call will return; NULL:
-                            None */
-    PyObject *func;       /* BOUND; READY: what the dispatcher calls;
-                             popped: what its point held on to, or NULL */
-    PyObject *args;       /* READY: tuple, with what it calls it */
-    _PyStackChunk *chunk; /* first chunk of its data stack */
-    _PyErr_StackItem exc; /* bottom of its exceptions being handled */
-    struct slp_task *all_next, *all_prev; /* every tasklet of the interpreter;
-                                             owns nothing */
-    PyObject *name;       /* str, or NULL: made of the serial */
-    PyCodeObject *origin; /* where it was made, or NULL */
-    PyObject *weakrefs;
-    vectorcallfunc vectorcall; /* of t(...), or NULL */
-    uint64_t serial;
-    int origin_lasti;
-    unsigned char life;  /* slp_life */
-    unsigned char place; /* slp_place */
-    unsigned char kills; /* times it was killed for being unreachable */
+    PyObject *tempval; /* what its pending switch call will return; NULL:
+                          None */
+    PyObject *func;    /* BOUND; READY: what the dispatcher calls;
+                          popped: what its point held on to, or NULL */
     /* What going on depends on, read as one: see slp_quick_arrives(). */
     union {
         struct {
@@ -84,16 +66,37 @@ typedef struct slp_task {
         };
         unsigned short entry;
     };
-    unsigned is_main : 1;
-    unsigned ignore_nesting : 1;
-    unsigned block_trap : 1;
-    unsigned sending : 1; /* blocked as a sender */
-    unsigned gated : 1;   /* hard: left through a point */
-    unsigned
-        interrupted : 1;   /* hard: left by look(), and nothing on its way to
-                                 it: see soften.c */
-    unsigned measured : 1; /* see room.h */
-    unsigned sleeper : 1;  /* see sleep.c */
+    unsigned char life;  /* slp_life */
+    unsigned char place; /* slp_place */
+    unsigned char kills; /* times it was killed for being unreachable */
+    unsigned char is_main : 1;
+    unsigned char ignore_nesting : 1;
+    unsigned char block_trap : 1;
+    unsigned char sending : 1; /* blocked as a sender */
+    unsigned char gated : 1;   /* hard: left through a point */
+    unsigned char
+        interrupted : 1; /* hard: left by look(), and nothing on its way to
+                            it: see soften.c */
+    unsigned char measured : 1; /* see room.h */
+    unsigned char sleeper : 1;  /* see sleep.c */
+    PyObject *args;       /* READY: tuple, with what it calls it */
+    PyObject *name;       /* str, or NULL: made of the serial */
+    _PyErr_StackItem exc; /* bottom of its exceptions being handled */
+    struct slp_task *all_next; /* every tasklet of the interpreter; owns
+                                  nothing */
+    slp_pystate py;
+    /* Up to what comes first in `py` the collector reads everything, and of most
+       nothing else: with the head these are two lines of a cache. */
+    slp_thread *thread; /* NULL once the thread has ended */
+    slp_carrier *carrier;
+    slp_waitq *waitq;     /* what it is blocked on */
+    _PyStackChunk *chunk; /* first chunk of its data stack */
+    struct slp_task *all_prev;
+    PyCodeObject *origin; /* where it was made, or NULL */
+    PyObject *weakrefs;
+    vectorcallfunc vectorcall; /* of t(...), or NULL */
+    uint64_t serial;
+    int origin_lasti;
 } slp_task;
 
 /* Tasklets that wait for the same thing, oldest first. */

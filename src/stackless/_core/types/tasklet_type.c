@@ -71,12 +71,16 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
     Py_VISIT(t->func);
     Py_VISIT(t->args);
     Py_VISIT(t->name);
-    if (t->life != SLP_STARTED) {
-        Py_VISIT(t->py.context);
-        return slp_extras_traverse(t->py.extras, visit, arg);
-    }
-    if (is_current(t)) {
-        return 0;
+    /* Of one that is popped no more is asked: that would take other lines of
+       the cache. */
+    if (SLP_UNLIKELY(!t->popped)) {
+        if (t->life != SLP_STARTED) {
+            Py_VISIT(t->py.context);
+            return slp_extras_traverse(t->py.extras, visit, arg);
+        }
+        if (is_current(t)) {
+            return 0;
+        }
     }
     Py_VISIT(t->py.context);
     Py_VISIT(t->exc.exc_value);
@@ -85,7 +89,7 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
         r = slp_extras_traverse(t->py.extras, visit, arg);
     }
     /* On a C stack: what C holds is unknown; what frames hold is not. */
-    bool on_heap = t->carrier == NULL;
+    bool on_heap = t->popped || t->carrier == NULL;
     bool soft = on_heap || slp_is_interrupted(t);
     slp_frame *top = on_heap ? t->top : slp_carrier_frame(t->carrier);
     slp_frame *bottom = on_heap ? t->bottom : hard_bottom(t, top);
@@ -94,7 +98,9 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
     }
     bool guarded = t->guarded;
     r = slp_frames_traverse(top, bottom, soft, &guarded, visit, arg);
-    t->guarded = guarded;
+    if (SLP_UNLIKELY(guarded)) { /* not written to as a rule */
+        t->guarded = 1;
+    }
     return r;
 }
 
@@ -191,13 +197,16 @@ adopt_context(slp_task *t, PyThreadState *ts)
 
 /* func and args are stolen; on error dropped.  With `insert` it joins the
    ring. */
-static int
+static inline int
 make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
            PyObject *kwargs, bool insert)
 {
-    PyObject *call = slp_callable_for(func, kwargs, &args, st->state->spread);
+    PyObject *call = func;
+    if (SLP_UNLIKELY(!slp_callable_is_plain(func, kwargs, args))) {
+        call = slp_callable_for(func, kwargs, &args, st->state->spread);
+        Py_DECREF(func);
+    }
     _PyStackChunk *chunk = call ? slp_chunk_new(SLP_CHUNK_SIZE) : NULL;
-    Py_DECREF(func);
     bool made = chunk != NULL && adopt_context(t, st->ts) == 0;
     /* On 3.11 other threads may have run meanwhile. */
     bool lost = made && (t->thread == NULL || t->life >= SLP_READY);
@@ -330,29 +339,50 @@ slp_tasklet_bind(slp_task *t, PyObject *func, PyObject *args, PyObject *kwargs)
     return f ? adopt_context(t, st->ts) : 0;
 }
 
-int
-slp_tasklet_setup_call(slp_task *t, PyObject *args, PyObject *kwargs)
+/* The calling thread's scheduler if t can be given arguments; else NULL with an
+   exception. */
+static SLP_NOINLINE slp_thread *
+may_be_set_up(slp_task *t)
 {
     slp_thread *st = slp_thread_get();
     if (st == NULL) {
-        return -1;
+        return NULL;
     }
     if (slp_task_alive(t)) {
         error("tasklet is alive");
-        return -1;
+        return NULL;
     }
     if (t->life != SLP_BOUND || t->func == NULL) {
         error(
             "cframe function must be a callable: the tasklet was not bound "
             "to a function");
+        return NULL;
+    }
+    return slp_task_reach(t, "setup") < 0 ? NULL : st;
+}
+
+/* args are stolen. */
+static inline int
+setup_call(slp_task *t, PyObject *args, PyObject *kwargs)
+{
+    /* Whose context is adopted matters only if it has none. */
+    slp_thread *st = t->thread;
+    if (SLP_UNLIKELY(st == NULL || st != slp_this_thread
+                     || t->py.context == NULL || t->life != SLP_BOUND
+                     || t->func == NULL)) {
+        st = may_be_set_up(t);
+    }
+    if (st == NULL) {
+        Py_DECREF(args);
         return -1;
     }
-    if (slp_task_reach(t, "setup") < 0
-        || make_ready(st, t, Py_NewRef(t->func), Py_NewRef(args), kwargs, true)
-               < 0) {
-        return -1;
-    }
-    return 0;
+    return make_ready(st, t, Py_NewRef(t->func), args, kwargs, true);
+}
+
+int
+slp_tasklet_setup_call(slp_task *t, PyObject *args, PyObject *kwargs)
+{
+    return setup_call(t, Py_NewRef(args), kwargs);
 }
 
 PyDoc_STRVAR(bind_doc,
@@ -456,8 +486,15 @@ tasklet_setup_vector(PyObject *self, PyObject *const *args, size_t nargsf,
     if (pack(args, PyVectorcall_NARGS(nargsf), kwnames, &tuple, &kwargs) < 0) {
         return NULL;
     }
-    PyObject *r = call(self, tuple, kwargs);
-    Py_DECREF(tuple);
+    PyObject *r;
+    if (SLP_LIKELY(call == tasklet_setup)) {
+        int done = setup_call((slp_task *)self, tuple, kwargs);
+        r = done < 0 ? NULL : Py_NewRef(self);
+    }
+    else {
+        r = call(self, tuple, kwargs);
+        Py_DECREF(tuple);
+    }
     Py_XDECREF(kwargs);
     return r;
 }

@@ -183,25 +183,35 @@ slp_channel_throw(slp_thread *st, slp_entry *e, slp_channel *ch, PyObject *exc)
 
 /* ---- without a gate ------------------------------------------------------ */
 
-/* The channel that a point was called with, if it is to be quick. */
+/* What a point was called with. */
 static inline slp_channel *
-quick_channel(slp_thread *st, slp_frame *f)
+quick_channel(slp_frame *f)
 {
-    PyObject *self = slp_slot_object(f->localsplus[0]);
-    slp_channel *ch = (slp_channel *)self;
-    if (SLP_UNLIKELY(!PyObject_TypeCheck(self, st->state->channel_type))
-        || SLP_UNLIKELY(ch->schedule_all || st->current->tempval != NULL)) {
-        return NULL;
-    }
-    return ch;
+    return (slp_channel *)slp_slot_object(f->localsplus[0]);
+}
+
+/* It may be of a subclass. */
+static SLP_INLINE bool
+is_of_type(slp_thread *st, slp_channel *ch, slp_quick_mode mode)
+{
+    PyTypeObject *type = st->state->channel_type;
+    return mode == SLP_QUICK_GOES ? Py_IS_TYPE(ch, type)
+                                  : PyObject_TypeCheck(ch, type);
+}
+
+static inline bool
+is_plain(slp_thread *st, slp_channel *ch)
+{
+    return !ch->schedule_all && st->current->tempval == NULL;
 }
 
 /* The point's reference to the channel goes when its frame is popped, and the
    peer's: neither may be the last one. */
-static inline bool
-can_go_to_peer(slp_thread *st, slp_frame *f, slp_channel *ch)
+static SLP_INLINE bool
+can_go_to_peer(slp_thread *st, slp_frame *f, slp_channel *ch,
+               slp_quick_mode mode)
 {
-    return Py_REFCNT(ch) > 2 && slp_quick_leaves(st, f);
+    return Py_REFCNT(ch) > 2 && slp_quick_leaves(st, f, mode);
 }
 
 static inline bool
@@ -211,15 +221,15 @@ is_bomb(slp_thread *st, PyObject *v)
 }
 
 /* Nobody is there: wait, with `value` to send or NULL. */
-static inline bool
-can_wait(slp_thread *st, slp_frame *f, slp_channel *ch)
+static SLP_INLINE bool
+can_wait(slp_thread *st, slp_frame *f, slp_channel *ch, slp_quick_mode mode)
 {
     slp_task *me = st->current, *next = me->next;
     return next != me && !ch->closing && !me->block_trap
-           && slp_quick_leaves(st, f);
+           && slp_quick_leaves(st, f, mode);
 }
 
-static inline PyObject *
+static SLP_INLINE PyObject *
 wait_quickly(slp_thread *st, slp_frame *f, slp_channel *ch, int dir)
 {
     slp_task *me = st->current, *next = me->next;
@@ -232,17 +242,22 @@ wait_quickly(slp_thread *st, slp_frame *f, slp_channel *ch, int dir)
     return slp_quick_go(st, f, next);
 }
 
-static inline PyObject *
-send(slp_thread *st, slp_frame *f, bool switches)
+SLP_QUICK_SLOW(send);
+
+static SLP_INLINE PyObject *
+send(slp_thread *st, slp_frame *f, slp_quick_mode mode)
 {
-    slp_channel *ch = quick_channel(st, f);
+    slp_channel *ch = quick_channel(f);
     slp_task *me = st->current;
     slp_slot *value = &f->localsplus[1];
-    if (SLP_UNLIKELY(ch == NULL)) {
+    if (SLP_UNLIKELY(!is_of_type(st, ch, mode))) {
+        return mode == SLP_QUICK_GOES ? send_slowly(st, st->quick_sp) : NULL;
+    }
+    if (SLP_UNLIKELY(!is_plain(st, ch))) {
         return NULL;
     }
     if (ch->balance >= 0) {
-        if (!switches || !can_wait(st, f, ch)) {
+        if (!can_wait(st, f, ch, mode)) {
             return NULL;
         }
         me->tempval = slp_slot_steal(value);
@@ -251,7 +266,7 @@ send(slp_thread *st, slp_frame *f, bool switches)
     slp_task *peer = ch->q.first;
     bool go = ch->preference == -SEND;
     if (SLP_UNLIKELY(peer->thread != st || peer->tempval != NULL)
-        || (go && !(switches && can_go_to_peer(st, f, ch)))
+        || (go && !can_go_to_peer(st, f, ch, mode))
         || SLP_UNLIKELY(is_bomb(st, slp_slot_object(*value)))) {
         return NULL;
     }
@@ -268,25 +283,29 @@ send(slp_thread *st, slp_frame *f, bool switches)
 
 SLP_QUICK_OP(send);
 
-static inline PyObject *
-receive(slp_thread *st, slp_frame *f, bool switches)
+SLP_QUICK_SLOW(receive);
+
+static SLP_INLINE PyObject *
+receive(slp_thread *st, slp_frame *f, slp_quick_mode mode)
 {
-    slp_channel *ch = quick_channel(st, f);
+    slp_channel *ch = quick_channel(f);
     slp_task *me = st->current;
-    if (SLP_UNLIKELY(ch == NULL)) {
+    if (SLP_UNLIKELY(!is_of_type(st, ch, mode))) {
+        return mode == SLP_QUICK_GOES ? receive_slowly(st, st->quick_sp) : NULL;
+    }
+    if (SLP_UNLIKELY(!is_plain(st, ch))) {
         return NULL;
     }
     if (ch->balance <= 0) {
-        return switches && can_wait(st, f, ch)
-                   ? wait_quickly(st, f, ch, RECEIVE)
-                   : NULL;
+        return can_wait(st, f, ch, mode) ? wait_quickly(st, f, ch, RECEIVE)
+                                         : NULL;
     }
     slp_task *peer = ch->q.first;
     PyObject *value = peer->tempval;
     bool go = ch->preference == -RECEIVE;
     if (SLP_UNLIKELY(peer->thread != st || peer->bombed || value == NULL
                      || is_bomb(st, value))
-        || (go && !(switches && can_go_to_peer(st, f, ch)))) {
+        || (go && !can_go_to_peer(st, f, ch, mode))) {
         return NULL;
     }
     slp_wake(&ch->q);
