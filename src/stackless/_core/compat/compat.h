@@ -149,11 +149,10 @@ slp_pystate_install(PyThreadState *ts, slp_pystate *s)
 static inline bool
 slp_extras_any(PyThreadState *ts)
 {
-    uintptr_t any = (uintptr_t)ts->c_tracefunc | (uintptr_t)ts->c_profilefunc
-                    | (uintptr_t)ts->async_gen_firstiter
-                    | (uintptr_t)ts->async_gen_finalizer
-                    | (unsigned)ts->coroutine_origin_tracking_depth;
-    return (any | SLP_ASYNCIO_ANY(ts)) != 0;
+    uintptr_t any = (uintptr_t)ts->c_tracefunc | (uintptr_t)ts->c_profilefunc;
+    any |= (uintptr_t)ts->async_gen_firstiter | SLP_ASYNCIO_ANY(ts);
+    any |= (uintptr_t)ts->async_gen_finalizer;
+    return (any | (unsigned)ts->coroutine_origin_tracking_depth) != 0;
 }
 
 /* First half of leaving with extras: allocates s->extras and takes a running

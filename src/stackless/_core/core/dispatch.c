@@ -745,23 +745,23 @@ dispatch_op(slp_thread *st, uintptr_t sp)
         st->job = end_current(st);
     }
     for (;;) {
+        slp_task *next = st->job;
+        if (next->life == SLP_READY) { /* its data stack comes at once */
+            st->job = NULL;
+            PyObject *func = start(st, next);
+            if (SLP_LIKELY(func != NULL)) {
+                return func;
+            }
+            st->job = end_current(st); /* killed before it has run */
+            continue;
+        }
         /* Never run on the data stack of one who has left. */
         c->idle.context = ts->context;
         slp_pystate_install(ts, &c->idle);
-        slp_task *next = st->job;
         if (next->carrier != NULL) {
             if (!park(st, c, next)) {
                 return NULL; /* without an exception: the loop ends */
             }
-            continue;
-        }
-        if (next->life == SLP_READY) {
-            st->job = NULL;
-            PyObject *func = start(st, next);
-            if (func != NULL) {
-                return func;
-            }
-            st->job = end_current(st); /* killed before it has run */
             continue;
         }
         st->evaluator = slp_evaluator_take(ts);
@@ -784,10 +784,13 @@ argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     if (st->argument < PyTuple_GET_SIZE(t->args)) {
         return Py_NewRef(PyTuple_GET_ITEM(t->args, st->argument++));
     }
-    slp_defer(st, t->args);
-    slp_defer(st, t->tempval);
+    PyObject *args = t->args, *tempval = t->tempval;
     t->args = t->tempval = NULL;
-    slp_release(st);
+    if (st->dropped != NULL || st->trash_count > 0) {
+        slp_release(st);
+    }
+    Py_DECREF(args);
+    Py_XDECREF(tempval);
     return NULL;
 }
 

@@ -51,9 +51,8 @@ schedule_long(slp_thread *st, slp_frame *f, slp_quick_mode mode)
     PyObject *given = slp_point_optional(slp_slot_peek(f->localsplus[0]),
                                          positional,
                                          st->state->current_default);
-    return given == NULL
-               ? NULL
-               : schedule_with(st, f, retval_of(st, given), mode);
+    return given == NULL ? NULL
+                         : schedule_with(st, f, retval_of(st, given), mode);
 }
 
 static SLP_INLINE PyObject *

@@ -79,10 +79,10 @@ typedef struct slp_task {
                             it: see soften.c */
     unsigned char measured : 1; /* see room.h */
     unsigned char sleeper : 1;  /* see sleep.c */
-    PyObject *args;       /* READY: tuple, with what it calls it */
-    PyObject *name;       /* str, or NULL: made of the serial */
-    _PyErr_StackItem exc; /* bottom of its exceptions being handled */
-    struct slp_task *all_next; /* every tasklet of the interpreter; owns
+    PyObject *args;             /* READY: tuple, with what it calls it */
+    PyObject *name;             /* str, or NULL: made of the serial */
+    _PyErr_StackItem exc;       /* bottom of its exceptions being handled */
+    struct slp_task *all_next;  /* every tasklet of the interpreter; owns
                                   nothing */
     slp_pystate py;
     /* Up to what comes first in `py` the collector reads everything, and of most

@@ -446,28 +446,42 @@ tasklet_setup(PyObject *self, PyObject *args, PyObject *kwargs)
     return Py_NewRef(self);
 }
 
+/* Keyword arguments of a vectorcall, of which values are the last: new reference or
+   NULL. */
+static SLP_NOINLINE PyObject *
+pack_keywords(PyObject *const *values, PyObject *names)
+{
+    PyObject *kwargs = PyDict_New();
+    for (Py_ssize_t i = 0; kwargs && i < PyTuple_GET_SIZE(names); i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        if (PyDict_SetItem(kwargs, name, values[i]) < 0) {
+            Py_CLEAR(kwargs);
+        }
+    }
+    return kwargs;
+}
+
 /* Arguments of a vectorcall as a tuple, and a dict or NULL; -1 on error. */
-static int
+static inline int
 pack(PyObject *const *args, Py_ssize_t n, PyObject *kwnames, PyObject **tuple,
      PyObject **kwargs)
 {
-    *kwargs = kwnames ? PyDict_New() : NULL;
+    *kwargs = NULL;
+    if (SLP_UNLIKELY(kwnames != NULL)) {
+        *kwargs = pack_keywords(args + n, kwnames);
+        if (*kwargs == NULL) {
+            return -1;
+        }
+    }
     *tuple = PyTuple_New(n);
-    for (Py_ssize_t i = 0; *tuple && i < n; i++) {
+    if (*tuple == NULL) {
+        Py_CLEAR(*kwargs);
+        return -1;
+    }
+    for (Py_ssize_t i = 0; i < n; i++) {
         PyTuple_SET_ITEM(*tuple, i, Py_NewRef(args[i]));
     }
-    bool done = *tuple != NULL && (kwnames == NULL || *kwargs != NULL);
-    for (Py_ssize_t i = 0; done && kwnames && i < PyTuple_GET_SIZE(kwnames);
-         i++) {
-        done = PyDict_SetItem(*kwargs, PyTuple_GET_ITEM(kwnames, i),
-                              args[n + i])
-               == 0;
-    }
-    if (!done) {
-        Py_CLEAR(*tuple);
-        Py_CLEAR(*kwargs);
-    }
-    return done ? 0 : -1;
+    return 0;
 }
 
 /* t(...) */

@@ -291,7 +291,8 @@ receive(slp_thread *st, slp_frame *f, slp_quick_mode mode)
     slp_channel *ch = quick_channel(f);
     slp_task *me = st->current;
     if (SLP_UNLIKELY(!is_of_type(st, ch, mode))) {
-        return mode == SLP_QUICK_GOES ? receive_slowly(st, st->quick_sp) : NULL;
+        return mode == SLP_QUICK_GOES ? receive_slowly(st, st->quick_sp)
+                                      : NULL;
     }
     if (SLP_UNLIKELY(!is_plain(st, ch))) {
         return NULL;
