@@ -60,6 +60,7 @@ CORE_USERS = {
     "_freezing/codes.py",
     "_freezing/containers.py",
     "_freezing/culprit.py",
+    "_freezing/decimals.py",
     "_freezing/freezing.py",
     "_freezing/iterators.py",
     "_freezing/others.py",

@@ -342,9 +342,9 @@ def test_a_set_that_has_changed():
     iterator = iter(values)
     next(iterator)
     values.add(4)
-    error = stackless.check_freezable([iterator])
-    assert "changed size during iteration" in str(error)
-    assert error.type == "set_iterator" and error.path == "[0]"
+    (copy,) = thawed([iterator])
+    with pytest.raises(RuntimeError, match="changed size during iteration"):
+        next(copy)
 
 
 def test_a_weak_set_is_iterated_over():

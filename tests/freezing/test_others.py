@@ -525,11 +525,11 @@ def test_decimal_contexts_of_an_unknown_layout(decimals, monkeypatch):
 
 
 def test_bad_decimal_contexts(decimals):
-    from stackless._freezing import others
+    from stackless._freezing import decimals as module
 
     for args in ((1, decimal.Context()), (decimal.Context(), None)):
         with pytest.raises(ValueError, match="not the state of"):
-            others._local_decimals(*args)
+            module._local_decimals(*args)
     assert third() == USUAL
 
 

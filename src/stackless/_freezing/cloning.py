@@ -12,45 +12,13 @@ from stackless._freezing import (
     awaits,
     codes,
     containers,
+    decimals,
     iterators,
     others,
     pickling,
     restoring,
 )
 
-try:
-    import array
-except ImportError:  # such builds exist
-    array = None
-
-
-class _Sequence:
-    def __getitem__(self, index):
-        raise IndexError
-
-
-_ITERATORS = {
-    type(iter([])),
-    type(iter(())),
-    type(iter("")),
-    type(iter("\u1234")),
-    type(iter(b"")),
-    type(iter(bytearray())),
-    type(iter(range(1))),
-    type(iter(range(1 << 70))),
-    type(reversed([])),
-    type(iter(_Sequence())),
-    type(iter(int, 1)),
-    enumerate,
-    filter,
-    map,
-    reversed,
-    zip,
-    *containers.OTHER_ITERATORS,
-    *iterators.ITERATORS,
-}
-if array is not None:
-    _ITERATORS.add(type(iter(array.array("b"))))
 # Whose methods frames have: the __exit__() of a `with`; what re.finditer() calls.
 _WITH_METHODS = _core.atomic, iterators.SCANNER, others.ITERATION_GUARD
 
@@ -224,7 +192,7 @@ class _Copier:
         types.FunctionType: function,
         **dict.fromkeys(pickling._GENERATORS, generator),
         **dict.fromkeys(awaits.TYPES, awaitable),
-        **dict.fromkeys(_ITERATORS, iterator),
+        **dict.fromkeys(iterators.COPIED, iterator),
     }
 
 
@@ -240,10 +208,10 @@ def clone(tasklet):
     if copy is None:
         copier = _Copier()
         copy = copier.tasklet(tasklet)
-    decimals = others.decimals_of(tasklet)
-    if decimals is not None:
+    contexts = decimals.contexts_in(others.context_of(tasklet))
+    if contexts:
         try:
-            others.set_decimals(copy, decimals)
+            decimals.set_in(copy, contexts)
         except BaseException:  # nothing of it is to run
             restoring.give_up([copy, *(copier.memo.values() if copier else ())])
             raise

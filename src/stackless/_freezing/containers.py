@@ -329,16 +329,16 @@ def _reduce_ordered_iterator(iterator):
 
 def _reduce_view(view):
     (mapping,) = gc.get_referents(view)
-    return _view, (mapping, *_VIEWS[type(view)])
+    return _view, (mapping, *VIEWS[type(view)])
 
 
 _LIST_ITERATORS = type(iter([])), type(reversed([]))
-_VIEWS = {type(_view({}, kind)): (kind,) for kind in _KINDS}
-_VIEWS |= {type(_view(_OrderedDict(), k, True)): (k, True) for k in _KINDS}
+VIEWS = {type(_view({}, kind)): (kind,) for kind in _KINDS}
+VIEWS |= {type(_view(_OrderedDict(), k, True)): (k, True) for k in _KINDS}
 REDUCERS = {
     **dict.fromkeys(_LIST_ITERATORS, _reduce_list_iterator),
     **dict.fromkeys(DEQUE_ITERATORS, _reduce_deque_iterator),
-    **dict.fromkeys(_VIEWS, _reduce_view),
+    **dict.fromkeys(VIEWS, _reduce_view),
     _ORDERED_ITERATOR: _reduce_ordered_iterator,
 }
 # Of a clone, which shares the container.

@@ -13,17 +13,21 @@ import linecache
 import types
 
 from stackless import _core
-from stackless._freezing import classes, codes, others
+from stackless._freezing import (
+    classes,
+    codes,
+    containers,
+    iterators,
+    others,
+)
 from stackless._freezing.errors import FreezeError, NotAlongError
 
 MAX_DEPTH = 30  # steps from a variable to the culprit
 _WITH_MEMBERS = functools.partial, types.SimpleNamespace, slice
-_VIEWS = {
-    types.MappingProxyType,
-    type({}.keys()),
-    type({}.values()),
-    type({}.items()),
-}
+# As good as what they refer to.
+_HOLDERS = dict.fromkeys(iterators.COPIED | {*containers.VIEWS}, True)
+_HOLDERS[types.MappingProxyType] = True
+_HOLDERS.pop(iterators.CSV_READER, None)  # it may be in the middle of a row
 _GENERATORS = types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType
 
 
@@ -131,17 +135,10 @@ def _pieces(value):
     elif codes.is_a(value, collections.deque):
         for index, part in enumerate(list(collections.deque.__iter__(value))):
             yield f"[{index}]", part
-    elif _only_holds(type(value)):
+    elif codes.by_type(_HOLDERS, type(value)):
         for part in gc.get_referents(value):
             if not codes.is_a(part, (type, types.ModuleType)):
                 yield "", part
-
-
-def _only_holds(kind):
-    """Whether it is of CPython's, and as good as what it refers to."""
-    if kind.__module__ not in ("builtins", "itertools", "functools"):
-        return False
-    return kind in _VIEWS or "__next__" in vars(kind)
 
 
 def _members(value):

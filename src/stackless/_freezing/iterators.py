@@ -17,6 +17,10 @@ from stackless import _core
 from stackless._freezing import containers
 
 try:
+    import array
+except ImportError:  # such builds exist
+    array = None
+try:
     import _csv
 except ImportError:  # such builds exist
     _csv = None
@@ -297,11 +301,11 @@ def _fresh_token(state):
 
 _MEMORY_ITERATOR = type(iter(memoryview(b"")))
 SCANNER = type(re.compile("").scanner(""))
-_CSV_READER = type(_csv.reader(())) if _csv is not None else None
+CSV_READER = type(_csv.reader(())) if _csv is not None else None
 DIALECT = _csv.Dialect if _csv is not None else None
 # Types that no module shows by their names.
 _HIDDEN = {
-    "csv.reader": _CSV_READER,
+    "csv.reader": CSV_READER,
     "memory_iterator": _MEMORY_ITERATOR,
     "scanner": SCANNER,
     **containers.HIDDEN,
@@ -350,7 +354,7 @@ _TYPES = {
 if sys.version_info >= (3, 12):
     _TYPES[itertools.batched] = lambda _: itertools.batched((), 1), _batched
 if _csv is not None:
-    _TYPES[_CSV_READER] = _fresh_csv_reader, _csv_reader
+    _TYPES[CSV_READER] = _fresh_csv_reader, _csv_reader
 _TYPES |= containers.TYPES
 TYPES = frozenset(_TYPES)
 # A clone of a program shares all others.
@@ -386,7 +390,7 @@ def state_of(iterator):
     state = _core._iterator_state(iterator)
     if kind is itertools.groupby:
         state = (*state[:5], 0)  # its group tells whether it is in use
-    if kind is _CSV_READER:
+    if kind is CSV_READER:
         source, dialect, row, place, lines = state
         if place or any(row):
             raise pickle.PicklingError("csv.reader in the middle of a row")
@@ -452,6 +456,35 @@ def reduce(iterator):
         state = containers.dict_state(kind, state)
     return make, (_NAMES.get(kind, kind), state)
 
+
+class _Sequence:
+    def __getitem__(self, index):
+        raise IndexError
+
+
+# Those that a clone of a program has for itself.
+COPIED = {
+    type(iter([])),
+    type(iter(())),
+    type(iter("")),
+    type(iter("\u1234")),
+    type(iter(b"")),
+    type(iter(bytearray())),
+    type(iter(range(1))),
+    type(iter(range(1 << 70))),
+    type(reversed([])),
+    type(iter(_Sequence())),
+    type(iter(int, 1)),
+    enumerate,
+    filter,
+    map,
+    reversed,
+    zip,
+    *containers.OTHER_ITERATORS,
+    *ITERATORS,
+}
+if array is not None:
+    COPIED.add(type(iter(array.array("b"))))
 
 # What pickle writes by itself, and all of it.
 PICKLED = set(containers.PICKLED)

@@ -15,8 +15,7 @@ import sys
 import types
 import weakref
 
-from stackless import _core
-from stackless._freezing import codes, iterators
+from stackless._freezing import codes, decimals, iterators
 
 _WEAK = {
     weakref.WeakSet: "WeakSet",
@@ -53,41 +52,6 @@ def _context():
 def _set_context(context, values):
     for variable, value in values:
         context.run(variable.set, value)
-
-
-def _decimal_variable():
-    """In which decimal keeps its context; no module shows it."""
-    import decimal
-
-    context = contextvars.Context()
-    context.run(decimal.getcontext)
-    return next((v for v in context if v.name == "decimal_context"), None)
-
-
-def _local_decimals(local, outer):
-    """What decimal.localcontext(local) returns where outer is the context.
-
-    But that takes a copy; a program may have the one that it had.
-    """
-    import decimal
-
-    manager = contextvars.Context().run(decimal.localcontext)
-    _decimals_set_by(manager)  # or it is laid out in another way
-    _core._set_iterator_state(manager, ((local,), (outer,)))
-    return manager
-
-
-def _local_decimals_type():
-    import decimal
-
-    return type(contextvars.Context().run(decimal.localcontext))
-
-
-def set_decimals(tasklet, context):
-    """Calculate with that context from now on."""
-    import decimal
-
-    tasklet.context_run(decimal.setcontext, context)
 
 
 def _dead_reference():
@@ -177,65 +141,13 @@ def name_of_variable(variable):
     return None
 
 
-def is_decimals(variable):
-    """Whether it is the variable of the module decimal."""
-    known = variable.name == "decimal_context" and "decimal" in sys.modules
-    return known and variable is _decimal_variable()
-
-
-def is_local_decimals_type(kind):
-    """Whether it is that of what decimal.localcontext() returns."""
-    return (
-        kind.__module__ == "decimal"
-        and kind.__name__ == "ContextManager"
-        and kind is _local_decimals_type()
-    )
-
-
 def reduce_type(kind):
     """One that is not found by its own name, or None."""
-    if is_local_decimals_type(kind):
-        return _local_decimals_type, ()
+    reduced = decimals.reduce_type(kind)
+    if reduced is not None:
+        return reduced
     name = codes.by_type(_TYPES, kind)
     return None if name is None else (_type, (name,))
-
-
-def _decimals_set_by(manager):
-    """What decimal.localcontext() sets, and what it sets afterwards.
-
-    Entered and left where it is of no consequence, it tells that.
-    """
-    import decimal
-
-    context = contextvars.Context()
-    local = context.run(manager.__enter__)
-    context.run(manager.__exit__, None, None, None)
-    outer = context.run(decimal.getcontext)
-    if not _core._iterator_fits(manager, ((local,), (outer,))):
-        raise pickle.PicklingError(
-            "decimal.localcontext() cannot be written on CPython "
-            f"{sys.version.split()[0]}"
-        )
-    return local, outer
-
-
-def reduce_local_decimals(manager):
-    return _local_decimals, _decimals_set_by(manager)
-
-
-def decimals_of(tasklet):
-    """With what decimal calculates in its context, or None."""
-    if "decimal" not in sys.modules:
-        return None
-    context = context_of(tasklet)
-    return None if context is None else context.get(_decimal_variable())
-
-
-def has_local_decimals(slot):
-    """Whether a frame has that there because of a `with`."""
-    if type(slot) is types.BuiltinMethodType:
-        slot = slot.__self__
-    return is_local_decimals_type(type(slot))
 
 
 def context_of(tasklet):
@@ -347,13 +259,10 @@ if iterators.DIALECT is not None:
 OWN = {
     "_context",
     "_dead_reference",
-    "_decimal_variable",
     "_dialect",
     "_fill",
     "_dead_method",
     "_iteration_guard",
-    "_local_decimals",
-    "_local_decimals_type",
     "_match",
     "_reference",
     "_set_context",

@@ -22,6 +22,7 @@ from stackless._freezing import (
     codes,
     containers,
     culprit,
+    decimals,
     iterators,
     others,
     restoring,
@@ -231,10 +232,15 @@ class _Globals:
 
 
 class _Decimals:
-    """Stands for the context that decimal has in a tasklet."""
+    """Stands for the contexts that decimal has in a tasklet."""
 
-    def __init__(self, context):
-        self.context = context
+    def __init__(self, contexts):
+        self.contexts = contexts
+
+    def chosen(self, is_chosen):
+        """None, a context, or a tuple of them, as decimals.set_in() takes it."""
+        chosen = tuple(filter(is_chosen, self.contexts))
+        return chosen if len(chosen) > 1 else chosen[0] if chosen else None
 
 
 class _Frame:
@@ -323,7 +329,7 @@ def has_local_decimals(tasklet):
         if type(frame) is not tuple:
             known = generators.get(id(frame))
             frame = (known or _core._generator_state(frame))[0]
-        if any(map(others.has_local_decimals, frame[5])):
+        if any(map(decimals.has_manager, frame[5])):
             return True
     return False
 
@@ -416,7 +422,7 @@ class Reducers(_core._PicklerBase):
             raise pickle.PicklingError(  # its __reduce__() forgets the group
                 f"cannot pickle {type(value).__name__!r} object"
             )
-        if others.is_local_decimals_type(type(value)):
+        if decimals.is_manager(value):
             return self._local_decimals(value)
         return classes.reduce_other(value)
 
@@ -614,19 +620,20 @@ class Reducers(_core._PicklerBase):
         `with decimal.localcontext()` has set in there."""
         if self.with_contexts:
             return others.context_of(tasklet)
-        decimals = others.decimals_of(tasklet)
-        return None if decimals is None else _Decimals(decimals)
+        contexts = decimals.contexts_in(others.context_of(tasklet))
+        return _Decimals(contexts) if contexts else None
 
     def _decimals(self, wrapped):
         """Written after the frames: those who set it have been met."""
-        known = id(wrapped.context) in self._decimals_set
-        return _same, (wrapped.context if known else None,)
+        chosen = wrapped.chosen(lambda c: id(c) in self._decimals_set)
+        self._kept.append(chosen)
+        return _same, (chosen,)
 
     def _local_decimals(self, manager):
-        make, args = others.reduce_local_decimals(manager)
-        self._kept.append(args)
-        self._decimals_set.add(id(args[0]))
-        return make, args
+        reduced, context = decimals.reduce_manager(manager, self._protocol)
+        self._kept += reduced, context
+        self._decimals_set.add(id(context))
+        return reduced
 
     def _place(self, tasklet, channel):
         """Which one it is in the channel's queue."""
@@ -724,8 +731,8 @@ class Reducers(_core._PicklerBase):
         place = others.name_of_variable(variable)
         if place is not None:
             return _by_name, place
-        if others.is_decimals(variable):
-            return others._decimal_variable, ()
+        if decimals.is_variable(variable):
+            return decimals._decimal_variable, ()
         raise pickle.PicklingError(
             f"no module shows the ContextVar {variable.name!r}"
         )

@@ -17,6 +17,7 @@ import stackless
 from stackless._freezing import (
     classes,
     codes,
+    decimals,
     iterators,
     others,
     pickling,
@@ -116,7 +117,7 @@ def _is_to_wrap(value):
         pickling.Reducers.handles(value)
         or classes.is_local(kind)
         or kind.__module__ == "dataclasses"  # some are known by identity
-        or others.is_local_decimals_type(kind)
+        or decimals.is_manager_type(kind)
     )
 
 
@@ -227,7 +228,8 @@ def reduce(value, protocol=2):
         return _wrap_reduced(reduced, None)
     make, args, (*state, last), *rest = reduced
     if type(last) is pickling._Decimals:
-        last = last.context if pickling.has_local_decimals(value) else None
+        inside = pickling.has_local_decimals(value)
+        last = last.chosen(lambda _: inside)
     return _wrap_reduced((make, args, (*state, last), *rest), value)
 
 

@@ -10,7 +10,7 @@ import types
 import weakref
 
 from stackless import _core
-from stackless._freezing import classes, codes, others, softening
+from stackless._freezing import classes, codes, decimals, softening
 from stackless._freezing.errors import ChangedCodeError
 
 UNBOUND, BOUND, READY, STARTED = range(4)
@@ -195,7 +195,7 @@ def _set_context(tasklet, context):
     if type(context) is contextvars.Context:
         tasklet.set_context(context)
     elif context is not None:
-        others.set_decimals(tasklet, context)
+        decimals.set_in(tasklet, context)
 
 
 def _start(tasklet, more, digests, place, context):

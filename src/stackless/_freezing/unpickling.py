@@ -10,6 +10,7 @@ from stackless._freezing import (
     classes,
     codes,
     containers,
+    decimals,
     iterators,
     others,
     pickling,
@@ -75,7 +76,10 @@ class Unpickler(_core._UnpicklerBase, pickle.Unpickler):
 
 
 # Of these all names in OWN may be referred to, too.
-_HOMES = {home.__name__: home for home in (classes, containers, iterators, others)}
+_HOMES = {
+    home.__name__: home
+    for home in (classes, containers, decimals, iterators, others)
+}
 
 # Functions that look for something, and as what an allow-list is asked for it.
 _ASKED = {
