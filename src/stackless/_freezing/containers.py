@@ -125,15 +125,26 @@ def _ordered_iterator(mapping, kind, backwards, passed, size):
 
 def _list_iterator(values, backwards, index):
     """The list may be without its items yet: what sets an index looks."""
-    size = len(values)
+    over = list.__reversed__ if backwards else list.__iter__
+    return _put(over(values), values, backwards, index)
+
+
+def _put(iterator, values, backwards, index):
+    size = list.__len__(values)
     more = index + backwards - size
     if more > 0:
         list.extend(values, [None] * more)
-    iterator = reversed(values) if backwards else iter(values)
     iterator.__setstate__(index)
     if more > 0:
         list.__delitem__(values, slice(size, None))
     return iterator
+
+
+def _put_all(_, places):
+    """Pickle has made them, perhaps before there were items."""
+    for iterator, *place in places:
+        if type(iterator) in LIST_ITERATORS:
+            _put(iterator, *place)
 
 
 def _rest():
@@ -294,10 +305,17 @@ def reduce_set_iterator(state):
 
 def _reduce_list_iterator(iterator):
     make, args, *state = iterator.__reduce__()
-    if not state or not isinstance(args[0], list):
+    if not state or not issubclass(type(args[0]), list):
         return make, args
-    backwards = type(iterator) is _LIST_ITERATORS[1]
-    return _list_iterator, (args[0], backwards, state[0])
+    return _list_iterator, place_of(iterator)
+
+
+def place_of(iterator):
+    """(list, whether backwards, index) of one over a list; None at the end."""
+    _, (values, *_), *state = iterator.__reduce__()
+    if not state or not issubclass(type(values), list):
+        return None
+    return values, type(iterator) is LIST_ITERATORS[1], state[0]
 
 
 def _reduce_deque_iterator(iterator):
@@ -332,11 +350,11 @@ def _reduce_view(view):
     return _view, (mapping, *VIEWS[type(view)])
 
 
-_LIST_ITERATORS = type(iter([])), type(reversed([]))
+LIST_ITERATORS = type(iter([])), type(reversed([]))
 VIEWS = {type(_view({}, kind)): (kind,) for kind in _KINDS}
 VIEWS |= {type(_view(_OrderedDict(), k, True)): (k, True) for k in _KINDS}
 REDUCERS = {
-    **dict.fromkeys(_LIST_ITERATORS, _reduce_list_iterator),
+    **dict.fromkeys(LIST_ITERATORS, _reduce_list_iterator),
     **dict.fromkeys(DEQUE_ITERATORS, _reduce_deque_iterator),
     **dict.fromkeys(VIEWS, _reduce_view),
     _ORDERED_ITERATOR: _reduce_ordered_iterator,
@@ -353,14 +371,11 @@ def reduced(iterator):
     return iterator.__reduce__()
 
 
-# What pickle writes by itself, and all of it.
-PICKLED = {DEQUE_ITERATORS[0], SET_ITERATOR, _ORDERED_ITERATOR}
+# What pickle writes by itself.
+PICKLED = {*LIST_ITERATORS, DEQUE_ITERATORS[0], SET_ITERATOR, _ORDERED_ITERATOR}
 PICKLED |= {kind for kind, (_, backwards) in OVER_DICTS.items() if backwards}
 if sys.version_info < (3, 12):
     PICKLED.add(DEQUE_ITERATORS[1])
-# By whose __reduce__() it writes them, at least.
-WRITTEN = {*_LIST_ITERATORS, *OVER_DICTS}
-
 # What an Unpickler takes from here.
 OWN = {
     "Changed",
@@ -368,6 +383,7 @@ OWN = {
     "_deque_iterator",
     "_list_iterator",
     "_ordered_iterator",
+    "_put_all",
     "_rest",
     "_set_rest",
     "_view",

@@ -14,7 +14,7 @@ import re
 import sys
 
 from stackless import _core
-from stackless._freezing import containers
+from stackless._freezing import codes, containers
 
 try:
     import array
@@ -486,7 +486,7 @@ COPIED = {
 if array is not None:
     COPIED.add(type(iter(array.array("b"))))
 
-# What pickle writes by itself, and all of it.
+# What pickle writes by itself.
 PICKLED = set(containers.PICKLED)
 if not _NEW:
     PICKLED |= {
@@ -494,8 +494,29 @@ if not _NEW:
         for kind in TYPES - {itertools.groupby, itertools._grouper}
         if kind.__module__ == "itertools" and "__reduce__" in vars(kind)
     }
-# By whose __reduce__() it writes them, at least.
-WRITTEN = PICKLED | containers.WRITTEN
+
+
+def places_in(iterator):
+    """(iterator, list, whether backwards, index) of all over lists that it is, or
+    goes over."""
+    found, todo = [], [iterator]
+    for part in todo:
+        kind = type(part)
+        if kind in containers.LIST_ITERATORS:
+            place = containers.place_of(part)
+            if place is not None:
+                found.append((part, *place))
+        elif kind is tuple or kind in COPIED:
+            todo += [
+                x
+                for x in gc.get_referents(part)
+                if codes.by_type(_LED_TO, type(x))
+                and not any(x is other for other in todo)
+            ]
+    return found
+
+
+_LED_TO = dict.fromkeys({tuple, *COPIED}, True)
 
 # What an Unpickler takes from here.
 OWN = {"make"}

@@ -17,6 +17,7 @@ import stackless
 from stackless._freezing import (
     classes,
     codes,
+    containers,
     decimals,
     iterators,
     others,
@@ -42,6 +43,10 @@ class _Part:
         owner = _owner(value)
         if owner is not None:
             return getattr, (_wrap(owner, None), value.__name__)
+        native = _what_is_left_out(value)
+        if native is not None:
+            state, complete = native
+            return pickling._same, (value,), state, None, None, complete
         reducers = pickling.Reducers()
         if self.runner is not None:
             reducers.look_at(self.runner)
@@ -82,6 +87,7 @@ def _has_attributes(value):
 
 
 _SCANNER_METHOD = type(re.compile("").scanner("").search)
+_PICKLED = dict.fromkeys(iterators.PICKLED, True)
 # Iterators that pickle writes if it can write what they are made of.
 _ITERATORS = enumerate, filter, map, reversed, zip, type(iter(int, 1))
 
@@ -109,7 +115,12 @@ def _is_to_wrap(value):
         return known or classes.is_local(value)
     if any(kind is known for known in _ITERATORS):
         _, args, *_ = value.__reduce__()
-        return any(_is_needed(arg) for arg in args)
+        needed = any(_is_needed(arg) for arg in args)
+        return needed or _what_is_left_out(value) is not None
+    if any(kind is known for known in containers.LIST_ITERATORS):
+        return containers.place_of(value) is not None
+    if codes.by_type(_PICKLED, kind):
+        return _what_is_left_out(value) is not None
     owner = _owner(value)
     if owner is not None:
         return _is_to_wrap(owner)
@@ -121,11 +132,44 @@ def _is_to_wrap(value):
     )
 
 
-def _is_needed(value):
-    """Whether pickle cannot write it at all."""
+def _is_needed(value, seen=()):
+    """Whether pickle cannot write it at all, or makes something else of it."""
     if type(value) is types.MethodType:
-        return _is_needed(value.__self__) or _is_needed(value.__func__)
-    return _is_to_wrap(value) and type(value) not in iterators.WRITTEN
+        parts = value.__self__, value.__func__
+        return any(_is_needed(part, seen) for part in parts)
+    if issubclass(type(value), BaseException):
+        return not _is_pickled(value, seen)
+    return _is_to_wrap(value) and _what_is_left_out(value) is None
+
+
+def _is_pickled(error, seen=()):
+    """Whether pickle can write the exception, without what is set later."""
+    if any(error is other for other in seen):
+        return True
+    if classes.is_local(type(error)) or pickling._native(error) is not None:
+        return False
+    parts = (*error.args, *codes.attributes_of(error).values())
+    return not any(_is_needed(part, (*seen, error)) for part in parts)
+
+
+def _what_is_left_out(value):
+    """Of what pickle writes by itself, so that it is one object wherever it is:
+    what has to be set in that, and what sets it.  None: nothing, or all."""
+    kind = type(value)
+    if issubclass(kind, BaseException):
+        if not _is_pickled(value):
+            return None
+        _, _, (_, *state), *_ = pickling.Reducers().reducer_override(value)
+        return (None, *map(_wrap_one, state)), pickling._set_exception
+    if codes.by_type(_PICKLED, kind) or any(kind is k for k in _ITERATORS):
+        places = iterators.places_in(value)
+        if places and all(type(values) is list for _, values, *_ in places):
+            return places, containers._put_all
+    return None
+
+
+def _wrap_one(value):
+    return _wrap(value, None)
 
 
 def _wrap_reduced(reduced, runner, attributes=False):
