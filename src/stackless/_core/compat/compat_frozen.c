@@ -29,7 +29,8 @@ slp_frame_is_ours(slp_frame *f)
 bool
 slp_frame_is_of(slp_frame *f, PyObject *function)
 {
-    return slp_frame_function(f) == function;
+    /* Those on the C stack have a field for it that nobody has set. */
+    return slp_frame_is_python(f) && slp_frame_function(f) == function;
 }
 
 /* CPython puts a frame without a function below an inlined __init__. */
