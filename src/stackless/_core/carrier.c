@@ -145,11 +145,21 @@ fate_of(const slp_carrier *c)
     return copy ? SLP_STACK_COPIED : SLP_STACK_PACKED;
 }
 
+static void
+unlink_frames(slp_carrier *c)
+{
+    char *low = NULL, *high = NULL;
+    if (c->below == NULL) {
+        slp_cstack_bounds(c->stack, &low, &high);
+    }
+    slp_frames_unlink(c->links, c->link_count, low, high);
+}
+
 /* A suspended one that is ready. */
 static void
 slice(slp_carrier *c)
 {
-    slp_frames_unlink(c->links, c->link_count);
+    unlink_frames(c);
     slp_cstack_move_out(c->stack, fate_of(c));
     c->sliced = true;
     c->pool->sliced++;
@@ -437,6 +447,7 @@ slp_carrier_fetch(slp_carrier *c, int step)
     if (step == 0) {
         __builtin_prefetch(&c->stack);
         __builtin_prefetch(&c->pool);
+        __builtin_prefetch(&c->quit);
     }
     else if (step == 1) {
         slp_cstack_fetch(c->stack, 0);
@@ -445,7 +456,11 @@ slp_carrier_fetch(slp_carrier *c, int step)
     }
     else {
         slp_cstack_fetch(c->stack, 1);
-        __builtin_prefetch(slp_cstate_frame(c->cstate));
+        /* Its frame, and the caller's, which lies below it as a rule. */
+        const char *f = (const char *)slp_cstate_frame(c->cstate);
+        for (int i = -3; i <= 1; i++) {
+            __builtin_prefetch(f + 64 * i);
+        }
     }
 }
 
@@ -477,7 +492,7 @@ switch_slowly(slp_carrier *from, slp_carrier *to, bool out, bool keep)
     }
     slp_cstack_fate fate = keep ? fate_of(from) : SLP_STACK_LOST;
     if (keep) {
-        slp_frames_unlink(from->links, from->link_count);
+        unlink_frames(from);
         from->sliced = true;
         pool->sliced++;
     }

@@ -100,11 +100,17 @@ slp_frames_links(slp_frame *top, const char *low, const char *high,
 }
 
 void
-slp_frames_unlink(slp_frame_link *links, int n)
+slp_frames_unlink(slp_frame_link *links, int n, const char *low,
+                  const char *high)
 {
     for (int i = 0; i < n; i++) {
         slp_frame *f = links[i].entry;
-        while (f != NULL && slp_frame_is_entry(f)
+        while (lies_in(f, low, high)) {
+            f = f->previous;
+        }
+        /* What no other C stack is below of is not looked at: nothing of it may
+           be in a cache. */
+        while (low == NULL && f != NULL && slp_frame_is_entry(f)
                && !slp_frame_is_sentinel(f)) {
             f = f->previous;
         }

@@ -63,8 +63,10 @@ SLP_INTERNAL int slp_frames_links(slp_frame *top, const char *low,
                                   const char *high, slp_frame_link *links,
                                   int room);
 /* Let frames return into the next Python frame instead, as the C stack goes
-   away; and as they were. */
-SLP_INTERNAL void slp_frames_unlink(slp_frame_link *links, int n);
+   away; and as they were.  [low, high): the C stack if no other one is below it, else
+   NULL. */
+SLP_INTERNAL void slp_frames_unlink(slp_frame_link *links, int n,
+                                    const char *low, const char *high);
 SLP_INTERNAL void slp_frames_relink(slp_frame_link *links, int n);
 /* Skip what is no Python code of the user's. */
 SLP_INTERNAL slp_frame *slp_frame_visible(slp_frame *f);

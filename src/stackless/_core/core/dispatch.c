@@ -378,9 +378,11 @@ fetch_ahead(slp_task *t)
         }
         coming[i] = t;
     }
+    __builtin_prefetch(coming[3]);
     __builtin_prefetch(&coming[3]->carrier);
     __builtin_prefetch(&coming[3]->py);
     slp_carrier_fetch(coming[2]->carrier, 0);
+    __builtin_prefetch(coming[1]->py.chunk);
     slp_carrier_fetch(coming[1]->carrier, 1);
     slp_carrier_fetch(coming[0]->carrier, 2);
 }

@@ -221,15 +221,21 @@ slp_cstack_move_in(slp_cstack *self)
     region->holder = self;
 }
 
+#define LINE      ((size_t)64) /* of a cache */
+#define MAX_FETCH (2 * KIB)
+
 void
 slp_cstack_fetch(const slp_cstack *self, int step)
 {
     if (step == 0) {
         __builtin_prefetch(self);
+        __builtin_prefetch((const char *)self + LINE);
     }
     else if (self->copy != NULL) {
-        for (size_t i = 0; i < 8; i++) {
-            __builtin_prefetch(self->copy + 64 * i);
+        size_t used = slp_cstack_used(self);
+        size_t bytes = used < MAX_FETCH ? used : MAX_FETCH;
+        for (size_t i = 0; i < bytes; i += LINE) {
+            __builtin_prefetch(self->copy + i);
         }
     }
 }
