@@ -104,6 +104,25 @@ slp_waitq_remove(slp_waitq *q, slp_task *t)
     t->place = SLP_FLOATING;
 }
 
+/* The oldest member, which is there, leaves; its reference is the caller's. */
+static inline slp_task *
+slp_waitq_take_first(slp_waitq *q)
+{
+    slp_task *t = q->first, *next = t->next;
+    SLP_ASSERT(t->waitq == q && t->place == SLP_IN_QUEUE && t->prev == NULL);
+    q->first = next;
+    if (next != NULL) {
+        next->prev = NULL;
+    }
+    else {
+        q->last = NULL;
+    }
+    t->next = NULL;
+    t->waitq = NULL;
+    t->place = SLP_FLOATING;
+    return t;
+}
+
 /* The reference that a list held is released after the switch. */
 static inline void
 slp_drop_later(slp_thread *st, slp_task *t)

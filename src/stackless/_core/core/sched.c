@@ -91,9 +91,7 @@ slp_block(slp_thread *st, slp_entry *e, slp_waitq *q, bool sending)
 slp_task *
 slp_wake(slp_waitq *q)
 {
-    slp_task *t = q->first;
-    slp_waitq_remove(q, t);
-    return t;
+    return slp_waitq_take_first(q);
 }
 
 void

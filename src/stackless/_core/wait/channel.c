@@ -270,7 +270,7 @@ send(slp_thread *st, slp_frame *f, slp_quick_mode mode)
         || SLP_UNLIKELY(is_bomb(st, slp_slot_object(*value)))) {
         return NULL;
     }
-    slp_wake(&ch->q);
+    slp_waitq_take_first(&ch->q);
     ch->balance++;
     peer->tempval = slp_slot_steal(value);
     if (!go) {
@@ -309,7 +309,7 @@ receive(slp_thread *st, slp_frame *f, slp_quick_mode mode)
         || (go && !can_go_to_peer(st, f, ch, mode))) {
         return NULL;
     }
-    slp_wake(&ch->q);
+    slp_waitq_take_first(&ch->q);
     ch->balance--;
     peer->tempval = NULL;
     if (!go) {
