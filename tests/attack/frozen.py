@@ -18,6 +18,7 @@ import stackless
 from stackless import _core
 
 KEY = b"k" * 32
+CLOSED = ["ValueError", "Send/receive operation on a closed channel"]
 # Why a tasklet cannot be frozen; anything else is a fault.
 REFUSED = (
     "has C state",
@@ -224,6 +225,8 @@ class Between(Freezer):
         """What it was in the middle of."""
         wanted = value
         if name == "sequence":
+            if not blocked and outcome == CLOSED:
+                return  # it was between two values, and serve() opens nothing
             wanted = 3
         elif blocked and name not in ("receive", "next"):
             wanted = None
