@@ -660,6 +660,42 @@ def generator_expression_at_rest():
 
 
 @program
+def comprehension_of_a_closure_name():
+    """From 3.12 on its variable has the place of a cell of the function."""
+    x = 5
+
+    def count():
+        nonlocal x
+        x += 1
+        return x
+
+    seen = [point(x) for x in range(2)], count(), x
+    nested = [
+        (point(x), [point(x) + y for y in range(2) if (lambda: x)() == y])
+        for x in range(2)
+    ]
+    return seen, nested, count(), [lambda: x for x in (1, point(2))][1]()
+
+
+@program
+def comprehension_of_closures():
+    made = [lambda: (x, y) for x in range(2) for y in [point(x)]]
+    return [f() for f in made], [x for x in [point(y) for y in range(2)]]
+
+
+@program
+def comprehension_in_a_generator():
+    def generator():
+        x = 1
+        get = lambda: x  # noqa: E731
+        yield [point(x) for x in range(2)]
+        yield get()
+
+    numbers = generator()
+    return next(numbers), point(), next(numbers)
+
+
+@program
 def comprehension_in_try():
     try:
         return [point(1 // i) for i in (1, 0)]

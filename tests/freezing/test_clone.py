@@ -1,5 +1,6 @@
 """tasklet.clone(): its variables are its own, other objects are shared."""
 
+import contextlib
 import gc
 import itertools
 import sys
@@ -633,3 +634,82 @@ def test_items_of_a_cycle_are_shared():
     assert LOG == [0, 1, 2, 3]
     task.kill()
     copy.kill()
+
+
+# --- what belongs to a `with`, or is being collected --------------------------
+
+@contextlib.contextmanager
+def noting(log, name):
+    log.append(f"in {name}")
+    try:
+        yield name
+    except KeyError as error:
+        log.append(f"{name} has {error!r}")
+    finally:
+        log.append(f"out {name}")
+
+
+def managing(log):
+    with noting(log, 1), noting(log, 2) as name:
+        pause()
+        log.append(name)
+        raise KeyError(name)
+
+
+def stacking(log):
+    with contextlib.ExitStack() as stack:
+        for number in range(2):
+            stack.enter_context(noting(log, number))
+            pause()
+        stack.callback(log.append, "called")
+        pause()
+
+
+def before_it_is_entered(log):
+    manager = noting(log, 1)
+    pause()
+    with manager:
+        pause()
+
+
+@pytest.mark.parametrize("program", [managing, stacking, before_it_is_entered])
+def test_managers_are_its_own(program):
+    """Each copy leaves its own, once, at any point."""
+    points = 0
+    whole = []
+    tasklet = started(program, whole)
+    while tasklet.alive:
+        points += 1
+        go(tasklet)
+    for point in range(points):
+        log = []
+        tasklet = started(program, log)
+        for _ in range(point):
+            go(tasklet)
+        begun = log[:]
+        copies = [tasklet.clone(), tasklet.clone()]
+        copies.append(copies[0].clone())
+        for one in (*copies, tasklet):
+            log[:] = begun
+            finish(one)
+            assert log == whole
+
+
+def collecting(log):
+    made = [lambda: (x, y) for x in range(2) for y in [pause() or x]]
+    numbers = [n for n in range(2) for _ in [pause()]]
+    its = [next(i) for i in [iter(numbers) for _ in "ab" if not pause()]]
+    log.append(([f() for f in made], numbers, its))
+
+
+def test_functions_that_are_being_collected():
+    """They share variables with the copy."""
+    for point in range(6):
+        log = []
+        tasklet = started(collecting, log)
+        for _ in range(point):
+            go(tasklet)
+        assert tasklet.alive
+        copies = [tasklet.clone() for _ in range(2)]
+        finish(copies[0], tasklet, copies[1])
+        assert log == [([(1, 1), (1, 1)], [0, 1], [0, 0])] * 3

@@ -4,7 +4,9 @@ Its frames are copied, with the cells, generators, iterators and awaitables that
 are their own.  All other objects are shared.
 """
 
+import contextlib
 import re
+import sys
 import types
 
 from stackless import _core
@@ -20,7 +22,13 @@ from stackless._freezing import (
 )
 
 # Whose methods frames have: the __exit__() of a `with`; what re.finditer() calls.
-_WITH_METHODS = _core.atomic, iterators.SCANNER, others.ITERATION_GUARD
+_MANAGERS = (
+    contextlib._GeneratorContextManager,
+    contextlib._AsyncGeneratorContextManager,
+    contextlib.ExitStack,
+    contextlib.AsyncExitStack,
+)
+_WITH_METHODS = *_MANAGERS, _core.atomic, iterators.SCANNER, others.ITERATION_GUARD
 
 
 class _Copier:
@@ -66,8 +74,7 @@ class _Copier:
                 frame = self.state_of(frame)[0]
             if frame is None:
                 continue
-            code, slots = frame[0].__code__, frame[5]
-            for slot in slots[: _locals(code)]:
+            for slot in frame[5]:  # a comprehension puts some on the stack
                 if type(slot) is types.CellType:
                     self.cell(slot)
 
@@ -75,7 +82,20 @@ class _Copier:
         if type(frame) is not tuple:
             return self.copy(frame)
         *head, slots = frame
-        return (*head, tuple(map(self.copy, slots)))
+        return (*head, tuple(
+            self.collected(slots[n]) if _is_collecting(slots, n)
+            else self.copy(slots[n])
+            for n in range(len(slots))
+        ))
+
+    def collected(self, values):
+        """What an expression has so far, as if all that was on the stack."""
+        if type(values) is dict:
+            return {
+                self.copy(key): self.copy(value)
+                for key, value in values.items()
+            }
+        return type(values)(map(self.copy, values))
 
     def copy(self, value):
         known = self.memo.get(id(value))
@@ -93,10 +113,27 @@ class _Copier:
         copy.__setstate__((self.clone, state[0][1]))
         return copy
 
+    def manager(self, manager):
+        """One of contextlib's: of the `with`, as its generator is."""
+        made = object.__new__(type(manager))
+        copy = self.known(manager, made)
+        copy.__dict__.update(manager.__dict__)
+        if hasattr(copy, "gen"):
+            copy.gen = self.copy(copy.gen)
+        else:
+            copy._exit_callbacks = type(copy._exit_callbacks)(
+                (is_sync, self.copy(callback))
+                for is_sync, callback in copy._exit_callbacks
+            )
+        return copy
+
     def method(self, method):
         if not any(type(method.__self__) is kind for kind in _WITH_METHODS):
             return method
-        return getattr(self.copy(method.__self__), method.__name__)
+        copied = self.copy(method.__self__)
+        if type(method) is types.MethodType:
+            return types.MethodType(method.__func__, copied)
+        return getattr(copied, method.__name__)
 
     def guard(self, guard):
         """One that holds a weak collection's items."""
@@ -190,25 +227,28 @@ class _Copier:
         types.BuiltinMethodType: method,
         types.MethodType: method,
         types.FunctionType: function,
+        **dict.fromkeys(_MANAGERS, manager),
         **dict.fromkeys(pickling._GENERATORS, generator),
         **dict.fromkeys(awaits.TYPES, awaitable),
         **dict.fromkeys(iterators.COPIED, iterator),
     }
 
 
-def _locals(code):
-    names = {*code.co_varnames, *code.co_cellvars, *code.co_freevars}
-    return len(names)
+def _is_collecting(slots, n):
+    """Whether nothing else has it: the core has copied it for the state."""
+    kind = type(slots[n])
+    is_one = kind is list or kind is set or kind is dict
+    return is_one and sys.getrefcount(slots[n]) == 2
 
 
 def clone(tasklet):
     """See tasklet.clone()."""
-    copy = _core._clone_plain(tasklet)
+    copy = _core._clone_plain(tasklet, _MANAGERS)
     copier = None
     if copy is None:
         copier = _Copier()
         copy = copier.tasklet(tasklet)
-    contexts = decimals.contexts_in(others.context_of(tasklet))
+    contexts = others.decimals_of(tasklet)
     if contexts:
         try:
             decimals.set_in(copy, contexts)

@@ -156,6 +156,13 @@ def context_of(tasklet):
     return next((c for c in gc.get_referents(tasklet) if id(c) == ident), None)
 
 
+def decimals_of(tasklet):
+    """The contexts with which decimal calculates in it: a tuple."""
+    if "decimal" not in sys.modules and "_pydecimal" not in sys.modules:
+        return ()
+    return decimals.contexts_in(context_of(tasklet))
+
+
 def _reduce_context(context):
     values = tuple(context.items())
     return _context, (), values, None, None, _set_context

@@ -620,7 +620,7 @@ class Reducers(_core._PicklerBase):
         `with decimal.localcontext()` has set in there."""
         if self.with_contexts:
             return others.context_of(tasklet)
-        contexts = decimals.contexts_in(others.context_of(tasklet))
+        contexts = others.decimals_of(tasklet)
         return _Decimals(contexts) if contexts else None
 
     def _decimals(self, wrapped):

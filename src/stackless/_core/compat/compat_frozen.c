@@ -236,6 +236,33 @@ is_good_number_slot(PyObject *v)
     return PyLong_CheckExact(v) && slp_slot_fill_number(&slot, number);
 }
 
+/* Is a variable that is a cell put aside for a while?  From 3.12 on, by a
+   comprehension that has one of that name, without a call of its own. */
+static bool
+is_put_aside(PyCodeObject *code, Py_ssize_t variable)
+{
+    bool found = false;
+#if PY_VERSION_HEX >= 0x030C0000
+    PyObject *bytes = PyCode_GetCode(code);
+    if (bytes == NULL) {
+        PyErr_Clear(); /* checked: no memory */
+        return false;
+    }
+    const unsigned char *op = (unsigned char *)PyBytes_AS_STRING(bytes);
+    Py_ssize_t arg = 0;
+    for (Py_ssize_t i = 0; i < PyBytes_GET_SIZE(bytes); i += 2) {
+        arg |= op[i + 1];
+        found = found || (op[i] == LOAD_FAST_AND_CLEAR && arg == variable);
+        arg = op[i] == EXTENDED_ARG ? arg << 8 : 0;
+    }
+    Py_DECREF(bytes);
+#else
+    (void)code;
+    (void)variable;
+#endif
+    return found;
+}
+
 /* Variables that are cells must hold cells, those from outside in any case: code
    relies on it.  Only the stack has numbers. */
 static bool
@@ -253,7 +280,8 @@ are_good_slots(const frame_state *s)
         char mark = s->marks ? s->marks[i] : OBJECT;
         int kind = i < code->co_nlocalsplus ? kinds[i] : 0;
         bool cell = kind & (CO_FAST_CELL | CO_FAST_FREE);
-        bool good = mark == OBJECT  ? !cell || PyCell_Check(v)
+        bool good = mark == OBJECT
+                        ? !cell || PyCell_Check(v) || is_put_aside(code, i)
                     : mark == EMPTY ? !(kind & CO_FAST_FREE)
                     : mark == NUMBER
                         ? i >= code->co_nlocalsplus && is_good_number_slot(v)

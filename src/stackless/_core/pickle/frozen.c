@@ -485,22 +485,42 @@ set_bomb(PyObject *module, PyObject *args)
 }
 
 PyDoc_STRVAR(clone_plain_doc,
-             "_clone_plain(tasklet, /)\n--\n\n"
+             "_clone_plain(tasklet, types, /)\n--\n\n"
              "A copy of a suspended one, or None: it is hard, of a subclass, "
-             "or holds something that\nmay be its own.");
+             "or holds something that\nmay be its own, as what is of one of "
+             "these types.");
 
-/* Does it belong to one tasklet?  The __exit__() of a `with` stands for its object. */
+/* Does it belong to one tasklet?  The __exit__() of a `with` stands for its object;
+   what an expression is collecting in has copies of its own. */
 static bool
-is_of_one(slp_state *s, PyObject *op)
+is_of_one(slp_state *s, PyObject *op, PyObject *types)
 {
-    PyObject *self = PyCFunction_Check(op) ? PyCFunction_GET_SELF(op) : op;
-    return slp_may_belong_to_frame(op)
-           || (self != NULL && Py_IS_TYPE(self, s->atomic_type));
+    PyObject *self = PyCFunction_Check(op) ? PyCFunction_GET_SELF(op)
+                     : PyMethod_Check(op)  ? PyMethod_GET_SELF(op)
+                                           : op;
+    bool found = slp_may_belong_to_frame(op)
+                 || (self != NULL && Py_IS_TYPE(self, s->atomic_type));
+    if (self == NULL
+        || !PyType_HasFeature(Py_TYPE(self), Py_TPFLAGS_HEAPTYPE)) {
+        return found;
+    }
+    for (Py_ssize_t i = 0; !found && i < PyTuple_GET_SIZE(types); i++) {
+        found = (PyObject *)Py_TYPE(self) == PyTuple_GET_ITEM(types, i);
+    }
+    return found;
+}
+
+static bool
+is_collecting(PyObject *op)
+{
+    return Py_REFCNT(op) == 1
+           && (PyList_CheckExact(op) || PySet_CheckExact(op)
+               || PyDict_CheckExact(op));
 }
 
 /* Are all these objects that its copy may share?  Generators hold frames. */
 static bool
-are_shared(slp_state *s, PyObject *frames)
+are_shared(slp_state *s, PyObject *frames, PyObject *types)
 {
     for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(frames); i++) {
         PyObject *frame = PyTuple_GET_ITEM(frames, i);
@@ -509,7 +529,8 @@ are_shared(slp_state *s, PyObject *frames)
         }
         PyObject *slots = PyTuple_GET_ITEM(frame, SLP_FRAME_ITEMS - 1);
         for (Py_ssize_t k = 0; k < PyTuple_GET_SIZE(slots); k++) {
-            if (is_of_one(s, PyTuple_GET_ITEM(slots, k))) {
+            PyObject *op = PyTuple_GET_ITEM(slots, k);
+            if (is_collecting(op) || is_of_one(s, op, types)) {
                 return false;
             }
         }
@@ -534,11 +555,17 @@ copy_started(slp_thread *st, slp_task *t, slp_task *copy, PyObject *frames)
 }
 
 static PyObject *
-clone_plain(PyObject *module, PyObject *op)
+clone_plain(PyObject *module, PyObject *args)
 {
     slp_state *s = slp_state_of(module);
     slp_thread *st = slp_thread_get();
-    slp_task *t = st ? slp_tasklet_arg(s, op) : NULL;
+    PyObject *op, *types;
+    if (st == NULL
+        || !PyArg_ParseTuple(args, "OO!:_clone_plain", &op, &PyTuple_Type,
+                             &types)) {
+        return NULL;
+    }
+    slp_task *t = slp_tasklet_arg(s, op);
     if (t == NULL) {
         return NULL;
     }
@@ -547,7 +574,7 @@ clone_plain(PyObject *module, PyObject *op)
         Py_RETURN_NONE;
     }
     PyObject *frames = slp_frames_of(s, t, NULL);
-    if (frames == NULL || !are_shared(s, frames)) {
+    if (frames == NULL || !are_shared(s, frames, types)) {
         Py_XDECREF(frames);
         return frames ? Py_NewRef(Py_None) : NULL;
     }
@@ -905,7 +932,7 @@ PyMethodDef slp_frozen_methods[] = {
     {"_set_tasklet_state", set_tasklet_state, METH_VARARGS,
      set_tasklet_state_doc},
     {"_begin_state", begin_state, METH_VARARGS, begin_state_doc},
-    {"_clone_plain", clone_plain, METH_O, clone_plain_doc},
+    {"_clone_plain", clone_plain, METH_VARARGS, clone_plain_doc},
     {"_set_bomb", set_bomb, METH_VARARGS, set_bomb_doc},
     {"_last_waiting", last_waiting, METH_O, last_waiting_doc},
     {"_join", join, METH_VARARGS, join_doc},
