@@ -25,8 +25,8 @@ def __copy__(self, /):
 def __deepcopy__(self, memo, /):
     """__deepcopy__(memo) -- for copy.deepcopy(): as if frozen and thawed.
 
-    What it shares with other objects that are copied is not shared by the
-    copies.  Raises FreezeError.
+    What it shares with other objects that are copied the copies share.
+    Raises FreezeError.
     """
     from stackless._freezing import plain
 

@@ -7,6 +7,7 @@ import copy
 import dataclasses
 import decimal
 import enum
+import itertools
 import pickle
 import re
 import sys
@@ -522,3 +523,66 @@ def test_a_tasklet_in_the_list_that_it_goes_over(over, dumps):
     assert taken == LOG and len(LOG) == 2
     task.kill()
     copied.kill()
+
+
+# --- deep copies ---------------------------------------------------------------
+
+def filling(values, channel):
+    values.append(stackless.schedule_remove(None))
+    while True:
+        value = channel.receive()
+        values.append(value)
+
+
+@pytest.mark.parametrize("order", [*itertools.permutations(range(4))])
+@pytest.mark.parametrize("kind", [list, tuple])
+def test_a_deep_copy_shares_as_the_original_does(kind, order):
+    values, channel = [], Channel()
+    tasks = [waiting(filling, values, channel) for _ in range(2)]
+    go(tasks[0])
+    parts = [values, channel, *tasks]
+    things = kind(parts[n] for n in order)
+    copies = dict(zip(order, copy.deepcopy(things)))
+    copied, pipe, first, second = (copies[n] for n in range(4))
+    assert copied is not values and pipe is not channel
+    assert pipe.queue is first and first is not tasks[0]
+    go(second)
+    pipe.send(1)
+    assert copied == [None, None, 1] and values == [None]
+    for task in (*tasks, first, second):
+        task.kill()
+
+
+def test_a_deep_copy_of_an_object_with_a_tasklet():
+    holder = Holder()
+    holder.task = waiting(filling, [holder], stackless.channel())
+    holder.again = holder.task
+    copied = copy.deepcopy(holder)
+    assert copied.task is copied.again is not holder.task
+    frame = copied.task.frame
+    while frame.f_code is not filling.__code__:
+        frame = frame.f_back
+    assert frame.f_locals["values"][0] is copied
+    del frame
+    holder.task.kill()
+    copied.task.kill()
+
+
+def test_a_deep_copy_with_a_memo():
+    values = [1]
+    task = waiting(filling, values, stackless.channel())
+    memo = {id(values): values}
+    copied = copy.deepcopy(task, memo)
+    assert memo[id(task)] is copied
+    go(copied)
+    assert values == [1, None]
+    copied.kill()
+    task.kill()
+
+
+def test_where_a_deep_copy_fails():
+    task = waiting(filling, [threading.Lock()], stackless.channel())
+    with pytest.raises(stackless.FreezeError) as info:
+        copy.deepcopy([task])
+    assert (info.value.variable, info.value.path) == ("values", "[0]")
+    task.kill()

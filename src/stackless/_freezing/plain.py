@@ -24,6 +24,7 @@ from stackless._freezing import (
     pickling,
     unpickling,
 )
+from stackless._freezing.errors import FreezeError
 
 # By id() of what they stand for: one object is one in the pickle, too.
 _parts = weakref.WeakValueDictionary()
@@ -277,10 +278,54 @@ def reduce(value, protocol=2):
     return _wrap_reduced((make, args, (*state, last), *rest), value)
 
 
+class _Pickler(pickling.Pickler):
+    """What a deep copy has already made is not written."""
+
+    def __init__(self, file, memo):
+        pickling.Pickler.__init__(self, file)
+        self.copies = memo
+        self.known = []
+
+    def persistent_id(self, value):
+        copy = self.copies.get(id(value), self)
+        if copy is self:
+            return None
+        self.known.append(copy)
+        return len(self.known) - 1
+
+
+class _Unpickler(unpickling.Unpickler):
+    def __init__(self, file, known):
+        unpickling.Unpickler.__init__(self, file)
+        self.known = known
+
+    def persistent_load(self, index):
+        return self.known[index]
+
+
 def deep_copy(value, memo):
-    """What copy.deepcopy() gives for a tasklet or a channel."""
+    """What copy.deepcopy() gives for a tasklet or a channel.
+
+    The memo is told of all that has been copied with it.
+    """
     if not isinstance(memo, dict):
         raise TypeError(f"memo is a dict, not {type(memo).__name__}")
-    copy = unpickling.loads(pickling.dumps(value))
-    dict.__setitem__(memo, id(value), copy)
+    file = io.BytesIO()
+    pickler = _Pickler(file, memo)
+    try:
+        pickler.dump(value)
+    except FreezeError:
+        pickling.dumps(value)  # says where it is
+        raise
+    file.seek(0)
+    unpickler = _Unpickler(file, pickler.known)
+    copy = unpickler.load()
+    copies = unpickler.memo.copy()
+    originals = pickler.memo.copy()
+    for ident, (index, _) in originals.items():
+        if index in copies:
+            dict.__setitem__(memo, ident, copies[index])
+    # As copy does: no other object gets one of these ids meanwhile.
+    kept = dict.setdefault(memo, id(memo), [])
+    kept += [original for _, original in originals.values()]
     return copy
