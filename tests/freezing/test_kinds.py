@@ -25,6 +25,7 @@ import mmap
 import operator
 import os
 import pathlib
+import pickle
 import queue
 import random
 import re
@@ -505,9 +506,6 @@ REFUSED = {
     "hidden variable": (
         lambda: contextvars.ContextVar("hidden"), "no module shows", ""
     ),
-    "sort key": (
-        lambda: functools.cmp_to_key(len)(1), "'functools.KeyWrapper'", ""
-    ),
     "descriptor of C": (
         lambda: types.FunctionType.__code__, "'getset_descriptor'", ""
     ),
@@ -577,3 +575,36 @@ def test_bad_exceptions():
     ):  # fmt: skip
         with pytest.raises(ValueError, match="no exception"):
             pickling._new_exception(*args)
+
+
+class Base:
+    def label(self):
+        return "base", self.name
+
+
+class Derived(Base):
+    name = "derived"
+
+    def label(self):
+        above = super()
+        stackless.schedule_remove(None)
+        LOG.append((above.label(), super().label()))
+
+
+@pytest.mark.parametrize("code", ["reference", "value"])
+def test_super(code):
+    tasklet = started(Derived().label)
+    copies = [thawed(tasklet, code), pickle.loads(pickle.dumps(tasklet))]
+    go(tasklet, *copies)
+    assert LOG == [(("base", "derived"),) * 2] * 3
+    copy, thing = thawed([super(Derived, thing := Derived()), thing])
+    assert copy.__self__ is thing and copy.__thisclass__ is Derived
+    unbound = thawed(super(Derived))
+    assert unbound.__thisclass__ is Derived and unbound.__self__ is None
+
+
+def test_keys_of_comparisons():
+    key = functools.cmp_to_key(lambda a, b: b - a)
+    copy, one, two = thawed([key, key(1), key(2)])
+    assert sorted([1, 3, 2], key=copy) == [3, 2, 1]
+    assert two < one and (one.obj, two.obj) == (1, 2)

@@ -147,6 +147,16 @@ def _enum_member(cls, kind, args):
     return kind.__new__(cls, *args)
 
 
+def _super(cls, *thing):
+    return super(cls, *thing)
+
+
+def _key(function, *value):
+    """What functools.cmp_to_key() returns, or what that makes of a value."""
+    made = functools.cmp_to_key(function)
+    return made(*value) if value else made
+
+
 def _type_parameter(kind, name, module, constraints, options):
     made = getattr(typing, kind)(name, *constraints, **options)
     made.__module__ = module
@@ -386,6 +396,21 @@ def _reduce_type_parameter(value):
     )
 
 
+_of_super = {
+    name: super.__dict__[name].__get__ for name in ("__thisclass__", "__self__")
+}
+
+
+def _reduce_super(value):
+    cls, thing = (get(value) for get in _of_super.values())
+    return _super, (cls,) if thing is None else (cls, thing)
+
+
+def _reduce_key(value):
+    parts = gc.get_referents(value)
+    return _key, tuple(part for part in parts if part is not type(value))
+
+
 def _reduce_singleton(value):
     """What the module dataclasses compares by identity."""
     for name, known in vars(sys.modules["dataclasses"]).items():
@@ -434,7 +459,11 @@ REDUCERS = {
     functools.partialmethod: _reduce_partial_method,
     functools._lru_cache_wrapper: _reduce_lru_cache,
     types.MappingProxyType: _reduce_mapping_proxy,
+    super: _reduce_super,
 }
+_KEY = type(functools.cmp_to_key(max))
+if _KEY is not types.FunctionType:  # such builds exist
+    REDUCERS[_KEY] = _reduce_key
 REDUCERS |= dict.fromkeys(_TYPE_PARAMETERS, _reduce_type_parameter)
 
 # What an Unpickler takes from here.
@@ -442,6 +471,7 @@ OWN = {
     "_class",
     "_descriptor",
     "_enum_member",
+    "_key",
     "_lru_cache",
     "_mapping_proxy",
     "_namespace_cell",
@@ -449,6 +479,7 @@ OWN = {
     "_property",
     "_set_class",
     "_set_names",
+    "_super",
     "_type_parameter",
     "_update",
 }
