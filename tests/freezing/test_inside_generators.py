@@ -131,6 +131,13 @@ def test_any_depth(program, depth):
 
 
 @each_program
+@pytest.mark.parametrize("copy", [thawed, by_value, stackless.tasklet.clone])
+def test_as_deep_as_calls_may_be(program, copy):
+    made, expected = copied(copy, program, 800)
+    assert finish(made) == expected
+
+
+@each_program
 @pytest.mark.parametrize("copy", [thawed, stackless.tasklet.clone])
 def test_a_copy_of_a_copy(program, copy):
     """Before it has run, and each time that it has."""

@@ -57,7 +57,8 @@ class _Copier:
         if life == restoring.STARTED:
             frames = more[0]
             self.cells(frames)
-            copies = tuple(map(self.frame, frames))
+            # From the top: a generator is on the stack of the one below.
+            copies = tuple([*map(self.frame, frames[::-1])][::-1])
             exc, value, kind, channel, sending = more[1:]
             if channel is not None and sending:
                 value, kind = None, 0  # what it sends is the original's

@@ -33,6 +33,9 @@ from stackless._freezing.errors import FreezeError, NotAlongError
 PROTOCOL = 5
 
 _PICKLE_CONTEXT = 8  # of pickle_flags()
+# Of generators, each of which is on the stack of the one below: if there are more
+# the last one is written first, or pickle would have to go as deep as they do.
+_DEEP = 16
 _EXECUTING = 4 if sys.version_info >= (3, 15) else 0  # state of a generator
 
 _GENERATORS = {
@@ -173,6 +176,11 @@ def _await_wrapper(coroutine):
 def _set_tasklet(tasklet, state):
     """What happens if the class has got no other __setstate__()."""
     _core.tasklet.__setstate__(tasklet, state)
+
+
+def _set_deep_tasklet(tasklet, state):
+    """state: the generators that it is inside of, and what a tasklet takes."""
+    _core.tasklet.__setstate__(tasklet, state[1])
 
 
 def _set_channel(channel, state):
@@ -364,6 +372,7 @@ class Reducers(_core._PicklerBase):
         self._is_plain = not (by_value or self.with_contexts)
         self._running = {}  # generators that a tasklet has to run
 
+    _writes_deep_ones = False
     # Made when they are needed.
     _run = _made(set)  # by id(), those that a tasklet does run
     _kept = _made(list)  # what must not be freed: pickle remembers ids
@@ -611,6 +620,11 @@ class Reducers(_core._PicklerBase):
         )
         self._kept.append(packed)
         made = copyreg.__newobj__, (type(tasklet),), packed
+        if self._writes_deep_ones and life == restoring.STARTED:
+            inside = [f for f in more[0][::-1] if type(f) is not tuple]
+            if len(inside) > _DEEP:
+                state = inside, packed
+                return *made[:2], state, None, None, _set_deep_tasklet
         if type(tasklet).__setstate__ is _core.tasklet.__setstate__:
             return made
         return (*made, None, None, _set_tasklet)
@@ -780,6 +794,8 @@ class Pickler(Reducers, pickle.Pickler):
 
     dump() raises FreezeError for what cannot be written.
     """
+
+    _writes_deep_ones = True
 
     def __init__(self, file, protocol=None, *, code="reference"):
         if code not in ("reference", "value"):

@@ -113,6 +113,7 @@ _OWN = {
         "_set_await",
         "_set_cell",
         "_set_channel",
+        "_set_deep_tasklet",
         "_set_exception",
         "_set_function",
         "_set_generator",
