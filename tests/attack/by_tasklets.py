@@ -14,6 +14,7 @@ anything.
 import collections
 import contextvars
 import gc
+import operator
 import os
 import sys
 import threading
@@ -42,8 +43,10 @@ def settled():
     """Called after each operation: pending calls run at the latest here."""
 
 
-def collect(reference):
-    """It does nothing while another thread's goes on."""
+def drop_and_collect(holder, reference):
+    """Nobody is switched to in between, who would collect in our place.  While
+    another thread collects it does nothing."""
+    [*map(operator.call, (holder.clear, gc.collect))]
     while reference() is not None:
         gc.collect()
 
@@ -529,9 +532,9 @@ class Real:
         gone = Gone()
         gone.cycle = [self.slots[i], gone]
         self.slots[i] = None
-        reference = weakref.ref(gone)
+        holder, reference = [gone], weakref.ref(gone)
         del gone
-        collect(reference)
+        drop_and_collect(holder, reference)
 
     # Threads.
 
@@ -723,9 +726,9 @@ class Real:
             return None
         gone.me = gone
         self.in_collector = True
-        reference = weakref.ref(gone)
+        holder, reference = [gone], weakref.ref(gone)
         del gone
-        collect(reference)
+        drop_and_collect(holder, reference)
         self.in_collector = False
 
     def do_tempval(self, op):
