@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 import stackless
-from freezing_support import dumps, go, loads, started, thawed
+from freezing_support import LOG, dumps, go, loads, started, thawed
 from stackless import _core
 from stackless._freezing import containers, iterators
 
@@ -29,16 +29,6 @@ def steps(iterator, count=7):
 def waiting(iterator):
     stackless.schedule_remove(None)
     LOG.append(steps(iterator))
-
-
-LOG = []
-
-
-@pytest.fixture(autouse=True)
-def empty():
-    LOG.clear()
-    yield
-    LOG.clear()
 
 
 def relayed(tasklet):
@@ -267,6 +257,7 @@ def test_a_deque_has_changed(kind, over, passed, change):
 
 # --- in what they go over ----------------------------------------------------
 
+
 @pytest.mark.parametrize("make, add, over", [
     (dict, lambda c, it: c.update(it=it), iter),
     (dict, lambda c, it: c.update(it=it), reversed),
@@ -303,6 +294,7 @@ def test_it_is_in_the_set_that_it_goes_over():
 
 # --- views -------------------------------------------------------------------
 
+
 @pytest.mark.parametrize("kind", ["keys", "values", "items"])
 def test_views_of_an_ordered_dict(kind):
     words = collections.OrderedDict(a=1, b=2)
@@ -332,6 +324,7 @@ def test_a_frozendict(over):
 
 
 # --- what a pickle must not say ----------------------------------------------
+
 
 def test_all_are_known():
     for kind, (_, samples) in containers.TYPES.items():

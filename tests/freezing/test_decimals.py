@@ -6,20 +6,11 @@ import sys
 
 import pytest
 import stackless
-from freezing_support import dumps, go, loads, started, thawed
+from freezing_support import LOG, dumps, go, loads, started, thawed
 
 pytestmark = pytest.mark.soft
 
 _pydecimal = pytest.importorskip("_pydecimal")
-
-LOG = []
-
-
-@pytest.fixture(autouse=True)
-def empty():
-    LOG.clear()
-    yield
-    LOG.clear()
 
 
 def third():
@@ -117,8 +108,10 @@ import contextvars, decimal, pickle, stackless
 assert "_pydecimal" in sys.modules
 log = []
 
+
 def note(value):
     log.append(value)
+
 
 def program():
     with decimal.localcontext() as context:
@@ -128,6 +121,7 @@ def program():
         note((value, context is decimal.getcontext()))
     value = str(decimal.Decimal(1) / 3)
     note(len(value))
+
 
 def start():
     task = stackless.tasklet(program)()

@@ -9,20 +9,17 @@ import weakref
 
 import pytest
 import stackless
-from freezing_support import dumps, go, loads, started
+from freezing_support import LOG, dumps, go, loads, started
 from stackless._freezing import restoring
 from tasks import spawn
 
 pytestmark = pytest.mark.soft
 
-LOG = []
-
 
 @pytest.fixture(autouse=True)
 def empty():
-    LOG.clear()
     yield
-    for log in (LOG, HOOKS, MADE, SEEN):
+    for log in (HOOKS, MADE, SEEN):
         log.clear()
     assert not restoring.loads
 

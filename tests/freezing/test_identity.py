@@ -11,19 +11,10 @@ import weakref
 
 import pytest
 import stackless
-from freezing_support import dumps, go, loads, started, thawed
+from freezing_support import LOG, dumps, go, loads, started, thawed
 from stackless._freezing import restoring
 
 pytestmark = pytest.mark.soft
-
-LOG = []
-
-
-@pytest.fixture(autouse=True)
-def empty():
-    LOG.clear()
-    yield
-    LOG.clear()
 
 
 def failing(*_):
@@ -139,6 +130,7 @@ def test_places_are_forgotten():
 
 
 # --- in errors ---------------------------------------------------------------
+
 
 class Refusing:
     def __reduce__(self):

@@ -12,21 +12,12 @@ import weakref
 
 import pytest
 import stackless
-from freezing_support import dumps, go, started, thawed
+from freezing_support import LOG, dumps, go, started, thawed
 from stackless import _core
 from stackless._freezing import pickling, softening, unpickling
 from tasks import at_once, in_thread, spawn
 
 pytestmark = pytest.mark.soft
-
-LOG = []
-
-
-@pytest.fixture(autouse=True)
-def empty():
-    LOG.clear()
-    yield
-    LOG.clear()
 
 
 def pause(value=None):
@@ -172,6 +163,7 @@ def names(tasklet):
 
 
 # --- ways to go on, and not to -------------------------------------------------
+
 
 @each_program
 def test_killed(program):
@@ -348,6 +340,7 @@ def test_threads_at_once():
 
 # --- what there is around them --------------------------------------------------
 
+
 def failing(depth):
     """Each handles an exception of its own."""
     try:
@@ -430,6 +423,7 @@ def test_deeper_than_the_limit():
 
 
 # --- data that are not right -----------------------------------------------------
+
 
 def states():
     tasklet = started(going_over, 1)

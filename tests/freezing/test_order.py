@@ -4,23 +4,10 @@ import itertools
 
 import pytest
 import stackless
-from freezing_support import dumps, go, loads, started, thawed
+from freezing_support import LOG, dumps, go, loads, note, started, thawed
 from stackless import _core
 
 pytestmark = pytest.mark.soft
-
-LOG = []
-
-
-@pytest.fixture(autouse=True)
-def empty():
-    LOG.clear()
-    yield
-    LOG.clear()
-
-
-def note(value):
-    LOG.append(value)
 
 
 def generator(box):
