@@ -31,9 +31,9 @@ SLP_INTERNAL void slp_pending_tell(PyInterpreterState *interp, bool main);
    the GIL, and does not let go. */
 SLP_INTERNAL bool slp_pending_none(PyThreadState *ts);
 #endif
-/* Have fn(arg) called in the calling thread, and it is the only call that is made there: who
-   asks for itself is called once at each place.  `inside`: inside such a call.
-   False: not now. */
+/* Have fn(arg) called in the calling thread, and it is the only call that is made
+   there: who asks for itself is called once at each place.  `inside`: inside such
+   a call.  False: not now. */
 SLP_INTERNAL bool slp_pending_again(PyThreadState *ts, slp_pending_fn fn,
                                     void *arg, bool inside);
 /* Such a call that was asked for so: is it the same place as before?  It is going
