@@ -245,7 +245,7 @@ SAMPLED = """
 
     def leaf():
         x = 0
-        for i in range(300):
+        for i in range(20_000):  # longer than it takes to read a stack
             x += i
 
     def soft_inner():
