@@ -65,14 +65,17 @@ async def awaiting(box, coroutine):
     note(await coroutine)
 
 
-def awaited(box):
-    inner = coroutine(box)
-    outer = awaiting(box, inner)
+def drive(box, inner, outer):
     box += [inner, outer]
     try:
         outer.send(None)
     except StopIteration:
         note("stopped")
+
+
+def awaited(box):
+    inner = coroutine(box)
+    drive(box, inner, awaiting(box, inner))
 
 
 async def asynchronous(box):
@@ -88,12 +91,7 @@ async def iterating(box, source):
 
 def iterated(box):
     inner = asynchronous(box)
-    outer = iterating(box, inner)
-    box += [inner, outer]
-    try:
-        outer.send(None)
-    except StopIteration:
-        note("stopped")
+    drive(box, inner, iterating(box, inner))
 
 
 async def waiting(box):
