@@ -46,7 +46,7 @@ static int
 PyTasklet_Setup(PyTaskletObject *task, PyObject *args, PyObject *kwds)
 {
     PyObject *a = args ? Py_NewRef(args) : PyTuple_New(0);
-    int r = a ? slp_tasklet_setup_call(task, a, kwds) : -1;
+    int r = a ? slp_tasklet_setup_call(task->task, a, kwds) : -1;
     Py_XDECREF(a);
     return r;
 }
@@ -55,13 +55,13 @@ static int
 PyTasklet_BindEx(PyTaskletObject *task, PyObject *func, PyObject *args,
                  PyObject *kwargs)
 {
-    return slp_tasklet_bind(task, func, args, kwargs);
+    return slp_tasklet_bind(task->task, func, args, kwargs);
 }
 
 static int
 PyTasklet_BindThread(PyTaskletObject *task, long long thread_id)
 {
-    return slp_tasklet_bind_thread(task, thread_id);
+    return slp_tasklet_bind_thread(task->task, thread_id);
 }
 
 static PyObject *
@@ -69,7 +69,7 @@ PyTasklet_Run(PyTaskletObject *task)
 {
     slp_entry e = from_c;
     slp_thread *st = slp_thread_get();
-    return st ? slp_outcome(st, slp_task_run(st, &e, task)) : NULL;
+    return st ? slp_outcome(st, slp_task_run(st, &e, task->task)) : NULL;
 }
 
 static int
@@ -83,7 +83,7 @@ PyTasklet_Switch(PyTaskletObject *task)
 {
     slp_entry e = from_c;
     slp_thread *st = slp_thread_get();
-    return st ? slp_outcome(st, slp_task_switch(st, &e, task)) : NULL;
+    return st ? slp_outcome(st, slp_task_switch(st, &e, task->task)) : NULL;
 }
 
 static int
@@ -96,14 +96,14 @@ static int
 PyTasklet_Insert(PyTaskletObject *task)
 {
     slp_thread *st = slp_thread_get();
-    return st ? slp_task_insert(task) : -1;
+    return st ? slp_task_insert(task->task) : -1;
 }
 
 static int
 PyTasklet_Remove(PyTaskletObject *task)
 {
     slp_thread *st = slp_thread_get();
-    return st ? slp_task_remove(task) : -1;
+    return st ? slp_task_remove(task->task) : -1;
 }
 
 /* exc: new reference or NULL with an exception. */
@@ -116,8 +116,8 @@ throw_exc(PyTaskletObject *task, PyObject *exc, int pending)
         Py_XDECREF(exc);
         return -1;
     }
-    return no_result(
-        slp_outcome(st, slp_task_throw(st, &e, task, exc, pending != 0)));
+    return no_result(slp_outcome(
+        st, slp_task_throw(st, &e, task->task, exc, pending != 0)));
 }
 
 static int
@@ -159,7 +159,7 @@ PyTasklet_Kill(PyTaskletObject *task)
 #define FLAG(Name, field)                                                     \
     static int PyTasklet_Get##Name(PyTaskletObject *task)                     \
     {                                                                         \
-        return (int)task->field;                                              \
+        return (int)task->task->field;                                        \
     }
 
 FLAG(Atomic, atomic)
@@ -169,28 +169,28 @@ FLAG(BlockTrap, block_trap)
 static int
 PyTasklet_SetAtomic(PyTaskletObject *task, int flag)
 {
-    int old = (int)task->atomic;
-    return slp_task_set_atomic(task, flag != 0) < 0 ? -1 : old;
+    int old = (int)task->task->atomic;
+    return slp_task_set_atomic(task->task, flag != 0) < 0 ? -1 : old;
 }
 
 static int
 PyTasklet_SetIgnoreNesting(PyTaskletObject *task, int flag)
 {
-    int old = (int)task->ignore_nesting;
-    slp_task_set_ignore_nesting(task, flag != 0);
+    int old = (int)task->task->ignore_nesting;
+    slp_task_set_ignore_nesting(task->task, flag != 0);
     return old;
 }
 
 static void
 PyTasklet_SetBlockTrap(PyTaskletObject *task, int value)
 {
-    task->block_trap = value != 0;
+    task->task->block_trap = value != 0;
 }
 
 static PyObject *
 PyTasklet_GetFrame(PyTaskletObject *task)
 {
-    PyObject *f = slp_tasklet_frame(task);
+    PyObject *f = slp_tasklet_frame(task->task);
     if (f == Py_None) {
         Py_CLEAR(f);
     }
@@ -200,49 +200,50 @@ PyTasklet_GetFrame(PyTaskletObject *task)
 static int
 PyTasklet_IsMain(PyTaskletObject *task)
 {
-    return (int)task->is_main;
+    return (int)task->task->is_main;
 }
 
 static int
 PyTasklet_IsCurrent(PyTaskletObject *task)
 {
-    return task->thread != NULL && task->thread->current == task;
+    return task->task->thread != NULL
+           && task->task->thread->current == task->task;
 }
 
 static int
 PyTasklet_GetRecursionDepth(PyTaskletObject *task)
 {
-    return slp_tasklet_depth(task);
+    return slp_tasklet_depth(task->task);
 }
 
 static int
 PyTasklet_GetNestingLevel(PyTaskletObject *task)
 {
-    return slp_tasklet_nesting(task);
+    return slp_tasklet_nesting(task->task);
 }
 
 static int
 PyTasklet_Alive(PyTaskletObject *task)
 {
-    return slp_task_alive(task) && task->thread != NULL;
+    return slp_task_alive(task->task) && task->task->thread != NULL;
 }
 
 static int
 PyTasklet_Paused(PyTaskletObject *task)
 {
-    return slp_task_paused(task) && task->thread != NULL;
+    return slp_task_paused(task->task) && task->task->thread != NULL;
 }
 
 static int
 PyTasklet_Scheduled(PyTaskletObject *task)
 {
-    return task->place != SLP_FLOATING;
+    return task->task->place != SLP_FLOATING;
 }
 
 static int
 PyTasklet_Restorable(PyTaskletObject *task)
 {
-    return slp_tasklet_restorable(task);
+    return slp_tasklet_restorable(task->task);
 }
 
 /* ---- channels ------------------------------------------------------------ */
@@ -322,7 +323,7 @@ PyChannel_SendException(PyChannelObject *self, PyObject *klass,
 static PyObject *
 PyChannel_GetQueue(PyChannelObject *self)
 {
-    return Py_NewRef(self->q.first ? (PyObject *)self->q.first : Py_None);
+    return Py_NewRef(self->q.first ? self->q.first->self : Py_None);
 }
 
 static void
@@ -407,7 +408,7 @@ static PyObject *
 PyStackless_GetCurrent(void)
 {
     slp_thread *st = slp_thread_get();
-    return st ? Py_NewRef(st->current) : NULL;
+    return st ? Py_NewRef(st->current->self) : NULL;
 }
 
 static unsigned long
@@ -417,7 +418,7 @@ PyStackless_GetCurrentId(void)
     if (st == NULL || st->current == st->main) {
         return PyThread_get_thread_ident();
     }
-    return (unsigned long)(uintptr_t)st->current;
+    return (unsigned long)(uintptr_t)st->current->self;
 }
 
 static PyObject *

@@ -26,7 +26,7 @@ static PyObject *
 mod_getcurrent(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 {
     slp_thread *st = slp_thread_get();
-    return st ? Py_NewRef(st->current) : NULL;
+    return st ? Py_NewRef(st->current->self) : NULL;
 }
 
 PyDoc_STRVAR(getmain_doc, "getmain()\n--\n\nThe main tasklet of this thread.");
@@ -35,7 +35,7 @@ static PyObject *
 mod_getmain(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
 {
     slp_thread *st = slp_thread_get();
-    return st ? Py_NewRef(st->main) : NULL;
+    return st ? Py_NewRef(st->main->self) : NULL;
 }
 
 PyDoc_STRVAR(getruncount_doc,
@@ -65,7 +65,7 @@ mod_getcurrentid(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
     if (st->current == st->main) {
         return PyLong_FromUnsignedLong(st->ident);
     }
-    return PyLong_FromVoidPtr(st->current);
+    return PyLong_FromVoidPtr(st->current->self);
 }
 
 PyDoc_STRVAR(getthreads_doc,
@@ -145,7 +145,7 @@ append_watchdogs(slp_thread *t, PyObject *info)
 {
     PyObject *list = PyList_New(0);
     for (Py_ssize_t i = 0; list && i < t->watchdog_count; i++) {
-        if (PyList_Append(list, (PyObject *)t->watchdogs[i]) < 0) {
+        if (PyList_Append(list, t->watchdogs[i]->self) < 0) {
             Py_CLEAR(list);
         }
     }
@@ -172,12 +172,13 @@ mod_get_thread_info(PyObject *Py_UNUSED(module), PyObject *args)
     }
     PyObject *info;
     if (flags & INFO_SERIALS) {
-        info = Py_BuildValue("(OOnKKO)", t->main, t->current, t->runcount,
-                             t->switches + t->quick_switches,
+        info = Py_BuildValue("(OOnKKO)", t->main->self, t->current->self,
+                             t->runcount, t->switches + t->quick_switches,
                              t->switches + t->quick_switches, Py_None);
     }
     else {
-        info = Py_BuildValue("(OOn)", t->main, t->current, t->runcount);
+        info = Py_BuildValue("(OOn)", t->main->self, t->current->self,
+                             t->runcount);
     }
     if (info != NULL && (flags & INFO_WATCHDOGS)) {
         info = append_watchdogs(t, info);
@@ -393,8 +394,8 @@ list_tasklets(slp_state *s, bool hard_only)
     for (slp_task *t = s->all.all_next; t != &s->all; t = t->all_next) {
         bool wanted = hard_only ? t->carrier != NULL && !t->is_main
                                 : slp_task_alive(t) && !t->sleeper;
-        if (wanted && Py_REFCNT(t) > 0 && n < PyList_GET_SIZE(list)) {
-            PyList_SET_ITEM(list, n++, Py_NewRef(t));
+        if (wanted && Py_REFCNT(t->self) > 0 && n < PyList_GET_SIZE(list)) {
+            PyList_SET_ITEM(list, n++, Py_NewRef(t->self));
         }
     }
     PyObject *exact = PyList_GetSlice(list, 0, n);

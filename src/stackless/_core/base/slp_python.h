@@ -11,6 +11,17 @@
 
 #include "slp_base.h"
 
+/* What refers to a tasklet refers to its object: Py_INCREF(task) does not compile. */
+struct slp_task;
+struct slp_not_an_object {
+    int of_task;
+};
+#undef _PyObject_CAST
+#define _PyObject_CAST(op)                                                    \
+    ((PyObject *)_Generic((op), struct slp_task *                             \
+                          : (struct slp_not_an_object){0}, default            \
+                          : (op)))
+
 /* PyArg_ParseTupleAndKeywords() is not const-correct before 3.13. */
 #define SLP_KWLIST(names) ((char **)(uintptr_t)(names))
 

@@ -112,7 +112,7 @@ SLP_INTERNAL void slp_caller(PyThreadState *ts, PyCodeObject **code,
 
 /* A data stack of one chunk that CPython never gives back; most are of one
    size, with room for a small function and a point. */
-#define SLP_CHUNK_SIZE ((size_t)416)
+#define SLP_CHUNK_SIZE ((size_t)408)
 SLP_INTERNAL _PyStackChunk *slp_chunk_new_large(size_t size);
 /* Those of the usual size are kept for reuse, by each OS thread: interpreters may
    have GILs of their own. */

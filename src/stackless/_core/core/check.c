@@ -31,9 +31,10 @@ violated(int line, const char *what, slp_task *t)
                 "tasklet #%llu at %p: life %d place %d%s%s%s%s%s\n"
                 "  next %p prev %p top %p bottom %p carrier %p waitq %p\n"
                 "  chunk %p; py: chunk %p top %p depth %d\n",
-                (unsigned long long)t->serial, (void *)t, t->life, t->place,
-                t->is_main ? " main" : "", t->bombed ? " bombed" : "",
-                t->watchdog ? " watchdog" : "", t->doomed ? " doomed" : "",
+                (unsigned long long)slp_task_serial(t), (void *)t, t->life,
+                t->place, t->is_main ? " main" : "",
+                t->bombed ? " bombed" : "", t->watchdog ? " watchdog" : "",
+                t->doomed ? " doomed" : "",
                 t->thread && t->thread->current == t ? " current" : "",
                 (void *)t->next, (void *)t->prev, (void *)t->top,
                 (void *)t->bottom, (void *)t->carrier, (void *)t->waitq,
@@ -66,7 +67,7 @@ check_ring(slp_thread *st)
         CHECK(t, t->place == SLP_IN_RING && t->thread == st);
         CHECK(t, t->next != NULL && t->next->prev == t);
         CHECK(t, slp_task_alive(t) && t->waitq == NULL);
-        CHECK(t, Py_REFCNT(t) > 0);
+        CHECK(t, Py_REFCNT(t->self) > 0);
         n++;
         CHECK(t, n <= st->runcount);
         t = t->next;
@@ -103,7 +104,7 @@ check_watchdogs(slp_thread *st)
         slp_task *w = st->watchdogs[i];
         CHECK(w, w->watchdog && w->thread == st);
         CHECK(w, w->life == SLP_STARTED && w != st->current);
-        CHECK(w, Py_REFCNT(w) > 0);
+        CHECK(w, Py_REFCNT(w->self) > 0);
     }
 }
 
@@ -246,9 +247,10 @@ static void
 check_task(slp_thread *st, slp_task *t, bool settled, tally *n)
 {
     CHECK(t, t->all_next->all_prev == t && t->all_prev->all_next == t);
+    CHECK(t, slp_task_of(t->self) == t);
     n->tasks++;
     n->carriers += t->carrier != NULL && !t->carrier->native;
-    if (Py_REFCNT(t) == 0) {
+    if (Py_REFCNT(t->self) == 0) {
         return; /* on its way out */
     }
     check_place(t, settled && t->thread == st);
@@ -359,13 +361,13 @@ count(long *chunks, long *used, long *mapped)
 }
 
 static int
-visit(slp_task *t)
+visit(slp_tasklet *t)
 {
     slp_thread *st = slp_thread_get();
     if (st == NULL) {
         return -1;
     }
-    slp_watch_visit(st, t);
+    slp_watch_visit(st, t ? t->task : NULL);
     return 0;
 }
 

@@ -19,9 +19,9 @@ typedef struct {
     /* Of this thread: data stacks of tasklets, C stacks that carry one, C
        stacks in all of the interpreter. */
     void (*count)(long *chunks, long *used, long *mapped);
-    bool *sleep_never;         /* see sleep.h */
-    uint64_t *nap_spin;        /* see nap.h */
-    int (*visit)(slp_task *t); /* or NULL; see slp_watch_visit(); 0 or -1 */
+    bool *sleep_never;            /* see sleep.h */
+    uint64_t *nap_spin;           /* see nap.h */
+    int (*visit)(slp_tasklet *t); /* or NULL; see slp_watch_visit(); 0 or -1 */
 } slp_test_api;
 
 /* Put the capsule into the module, if this build has it; -1 on error. */

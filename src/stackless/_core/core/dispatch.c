@@ -201,7 +201,7 @@ static void
 run_schedule_callback(slp_thread *st, slp_task *prev, slp_task *next)
 {
     slp_run_callback(st, st->state->schedule_callback,
-                     PyTuple_Pack(2, prev, next));
+                     PyTuple_Pack(2, prev->self, next->self));
 }
 
 /* The C API's; all is prepared, and must stay so. */
@@ -210,7 +210,8 @@ call_hook(slp_thread *st, slp_task *from, slp_task *to)
 {
     if (SLP_UNLIKELY(st->state->schedule_hook != NULL)) {
         st->in_callback++;
-        st->state->schedule_hook(from, to);
+        st->state->schedule_hook((slp_tasklet *)from->self,
+                                 (slp_tasklet *)to->self);
         st->in_callback--;
     }
 }
@@ -259,9 +260,9 @@ prepare_slowly(slp_thread *st, slp_entry *e, slp_task *me, slp_task *next)
         && e->callbacks < MAX_CALLBACKS) {
         e->announced = next;
         e->callbacks++;
-        Py_INCREF(next);
+        slp_task_hold(next);
         run_schedule_callback(st, me, next);
-        slp_defer(st, (PyObject *)next);
+        slp_defer(st, next->self);
         r = 1;
     }
     if (slp_extras_any(st->ts) && me->py.extras == NULL) {
@@ -500,7 +501,7 @@ clear_marks(slp_thread *st, slp_task *me)
         slp_frames_unguard(SLP_FRAME(st->ts), st->running->dispatcher);
     }
     if (me->survived) {
-        slp_gc_unfinalize((PyObject *)me);
+        slp_gc_unfinalize(me->self);
     }
     if (me->pinned) {
         me->bottom = NULL; /* see host.c */
@@ -630,9 +631,9 @@ end_current(slp_thread *st)
     PyObject *error = settle(st, me, &w);
     if (st->state->schedule_callback != NULL) {
         slp_task *to = error == NULL && me->next != me ? me->next : w;
-        Py_INCREF(to);
+        slp_task_hold(to);
         run_schedule_callback(st, me, to);
-        slp_defer(st, (PyObject *)to);
+        slp_defer(st, to->self);
     }
     if (w != st->main) {
         w = slp_watchdog(st); /* perhaps another one by now */
@@ -655,7 +656,7 @@ end_current(slp_thread *st)
             slp_ring_append(st, w);
         }
         else if (w->place == SLP_FLOATING) {
-            Py_INCREF(w);
+            slp_task_hold(w);
             slp_ring_append(st, w);
         }
         next = w;
@@ -684,7 +685,7 @@ start(slp_thread *st, slp_task *t)
 {
     t->life = SLP_STARTED;
     t->survived = 0;
-    slp_gc_unfinalize((PyObject *)t); /* it may have been garbage before */
+    slp_gc_unfinalize(t->self); /* it may have been garbage before */
     st->current = t;
     st->arriving = false;
     t->measured = 0;

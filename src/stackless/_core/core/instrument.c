@@ -56,7 +56,7 @@ slp_update_instrumentation(slp_thread *st)
     if (slp_instrument(st->ts, next_suspended, &pos, s->dispatcher,
                        &s->instrumented)
         < 0) {
-        PyErr_WriteUnraisable((PyObject *)st->current);
+        PyErr_WriteUnraisable(st->current->self);
     }
     if (exc != NULL) {
         slp_raise(exc);

@@ -71,10 +71,11 @@ slp_release(slp_thread *st)
         st->dropped = t->next;
         t->next = NULL;
         if (t->life == SLP_UNBOUND
-            && (Py_REFCNT(t) > 1 || !Py_IS_TYPE(t, st->state->tasklet_type))) {
+            && (Py_REFCNT(t->self) > 1
+                || !Py_IS_TYPE(t->self, st->state->tasklet_type))) {
             release(strip(t)); /* else that is done where t goes */
         }
-        Py_DECREF(t);
+        slp_task_release(t);
     }
 }
 
@@ -102,7 +103,7 @@ leave_watchdogs(slp_task *t)
     }
     st->watchdog_count = keep;
     while (found-- > 0) {
-        Py_DECREF(t); /* the caller holds another one */
+        slp_task_release(t); /* the caller holds another one */
     }
 }
 
@@ -312,9 +313,9 @@ give_up(slp_task *t)
 {
     PyObject *gc = PyImport_ImportModule("gc");
     PyObject *garbage = gc ? PyObject_GetAttrString(gc, "garbage") : NULL;
-    if (garbage == NULL || PyList_Append(garbage, (PyObject *)t) < 0) {
-        PyErr_WriteUnraisable((PyObject *)t);
-        Py_INCREF(t);
+    if (garbage == NULL || PyList_Append(garbage, t->self) < 0) {
+        PyErr_WriteUnraisable(t->self);
+        slp_task_hold(t);
     }
     Py_XDECREF(garbage);
     Py_XDECREF(gc);
@@ -345,7 +346,7 @@ kill_unreachable(slp_task *t)
         return false;
     }
     if (r < 0) {
-        PyErr_WriteUnraisable((PyObject *)t);
+        PyErr_WriteUnraisable(t->self);
     }
     return t->life == SLP_STARTED && t->place == SLP_FLOATING;
 }
@@ -359,8 +360,8 @@ slp_task_finalize(slp_task *t)
     }
     PyObject *pending = slp_take_exc();
     /* One that survives is unreachable again, if nobody took it. */
-    Py_ssize_t references = Py_REFCNT(t);
-    while (kill_unreachable(t) && Py_REFCNT(t) <= references) {
+    Py_ssize_t references = Py_REFCNT(t->self);
+    while (kill_unreachable(t) && Py_REFCNT(t->self) <= references) {
     }
     t->survived = t->life == SLP_STARTED;
     if (pending != NULL) {
@@ -380,9 +381,9 @@ list_started(slp_thread *st, bool hard)
     for (slp_task *t = s->all.all_prev; list && t != &s->all;
          t = t->all_prev) {
         if (t->thread == st && t->life == SLP_STARTED && !t->is_main
-            && t != st->current && Py_REFCNT(t) > 0
+            && t != st->current && Py_REFCNT(t->self) > 0
             && (!hard || t->carrier != NULL)
-            && PyList_Append(list, (PyObject *)t) < 0) {
+            && PyList_Append(list, t->self) < 0) {
             Py_CLEAR(list);
         }
     }
@@ -419,7 +420,7 @@ kill_started(slp_thread *st, bool hard)
         PyObject *list = list_started(st, hard);
         Py_ssize_t n = list ? PyList_GET_SIZE(list) : 0;
         for (Py_ssize_t i = 0; i < n; i++) {
-            slp_task *t = (slp_task *)PyList_GET_ITEM(list, i);
+            slp_task *t = slp_task_of(PyList_GET_ITEM(list, i));
             if (t->thread != st) {
                 continue; /* others have run, and moved it */
             }
@@ -429,13 +430,13 @@ kill_started(slp_thread *st, bool hard)
                 slp_ring_before(st, st->current, t);
             }
             if (hard && slp_soften(t) < 0) {
-                PyErr_WriteUnraisable((PyObject *)t);
+                PyErr_WriteUnraisable(t->self);
             }
             if (hard && t->carrier == NULL) {
                 continue;
             }
             if (t->life == SLP_STARTED && kill_now(st, t) <= 0) {
-                PyErr_WriteUnraisable((PyObject *)t);
+                PyErr_WriteUnraisable(t->self);
             }
         }
         if (list == NULL) {
@@ -458,7 +459,7 @@ empty_ring(slp_thread *st)
     slp_task *t;
     while ((t = st->current->next) != st->current) {
         slp_ring_remove(st, t);
-        Py_DECREF(t);
+        slp_task_release(t);
     }
 }
 
@@ -471,7 +472,8 @@ drop_new(slp_thread *st)
         slp_task *next = t->next;
         if (t->life != SLP_STARTED) {
             slp_ring_remove(st, t);
-            Py_DECREF(t); /* its arguments' destructors may do anything */
+            slp_task_release(
+                t); /* its arguments' destructors may do anything */
             next = st->current->next;
         }
         t = next;
@@ -541,7 +543,7 @@ slp_thread_end(slp_thread *st)
     while (st->watchdog_count > 0) {
         slp_task *w = st->watchdogs[--st->watchdog_count];
         w->watchdog = 0;
-        Py_DECREF(w);
+        slp_task_release(w);
     }
     empty_ring(st);
     orphan_all(st);
@@ -551,8 +553,8 @@ slp_thread_end(slp_thread *st)
     /* Destructors find no scheduler from here on. */
     slp_thread_forget(st);
     st->current = st->main = NULL;
-    Py_DECREF(main);
-    Py_DECREF(main);
+    slp_task_release(main);
+    slp_task_release(main);
     slp_release(st);
     PyMem_Free(st->watchdogs);
     st->watchdogs = NULL;

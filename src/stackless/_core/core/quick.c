@@ -19,8 +19,7 @@
 static inline PyObject *
 retval_of(slp_thread *st, PyObject *given)
 {
-    return given == st->state->current_default ? (PyObject *)st->current
-                                               : given;
+    return given == st->state->current_default ? st->current->self : given;
 }
 
 static SLP_INLINE PyObject *
@@ -61,7 +60,7 @@ schedule(slp_thread *st, slp_frame *f, slp_quick_mode mode)
     if (SLP_UNLIKELY(!slp_slot_is_empty(f->localsplus[0]))) {
         return schedule_long(st, f, mode);
     }
-    return schedule_with(st, f, (PyObject *)st->current, mode);
+    return schedule_with(st, f, st->current->self, mode);
 }
 
 #else
@@ -80,12 +79,13 @@ static SLP_INLINE PyObject *
 schedule_remove(slp_thread *st, slp_frame *f, slp_quick_mode mode)
 {
     slp_task *me = st->current, *next = me->next;
-    if (next == me || Py_REFCNT(me) < 2 || !slp_quick_leaves(st, f, mode)) {
+    if (next == me || Py_REFCNT(me->self) < 2
+        || !slp_quick_leaves(st, f, mode)) {
         return NULL;
     }
     me->tempval = Py_NewRef(retval_of(st, slp_slot_object(f->localsplus[0])));
     slp_ring_remove(st, me);
-    slp_decref_others((PyObject *)me);
+    slp_decref_others(me->self);
     return slp_quick_go(st, f, next);
 }
 

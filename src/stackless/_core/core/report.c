@@ -13,7 +13,8 @@ slp_task_name(slp_task *t)
     if (t->is_main) {
         return PyUnicode_FromString("main");
     }
-    return PyUnicode_FromFormat("tasklet-%llu", (unsigned long long)t->serial);
+    return PyUnicode_FromFormat("tasklet-%llu",
+                                (unsigned long long)slp_task_serial(t));
 }
 
 slp_frame *
@@ -50,8 +51,10 @@ slp_task_origin(slp_task *t)
     if (t->origin == NULL) {
         Py_RETURN_NONE;
     }
-    int line = PyCode_Addr2Line(t->origin,
-                                t->origin_lasti * (int)sizeof(_Py_CODEUNIT));
+    int line = t->origin_at == SLP_AT_UNKNOWN
+                   ? t->origin->co_firstlineno
+                   : PyCode_Addr2Line(
+                       t->origin, t->origin_at * (int)sizeof(_Py_CODEUNIT));
     return PyUnicode_FromFormat("%U:%d", t->origin->co_filename, line);
 }
 
@@ -88,13 +91,13 @@ describe_blocked(slp_thread *st)
         if (t->thread != st || t->place != SLP_IN_QUEUE || n++ >= LIMIT) {
             continue;
         }
-        Py_INCREF(t); /* a collection may run meanwhile */
+        slp_task_hold(t); /* a collection may run meanwhile */
         PyObject *line = describe(t);
         if (line == NULL || PyList_Append(lines, line) < 0) {
             Py_CLEAR(lines);
         }
         Py_XDECREF(line);
-        Py_DECREF(t); /* its queue holds it too */
+        slp_task_release(t); /* its queue holds it too */
     }
     if (lines != NULL && n > LIMIT) {
         PyObject *line = PyUnicode_FromFormat("\n  ... and %zd more",

@@ -38,7 +38,7 @@ static void
 link_next(slp_thread *st, slp_task *me, slp_task *next)
 {
     if (next->place == SLP_FLOATING) {
-        Py_INCREF(next);
+        slp_task_hold(next);
         slp_ring_after(st, me, next);
         slp_sleeper_taken(st, next);
     }
@@ -238,7 +238,7 @@ run_now(slp_thread *st, slp_entry *e, slp_task *t, bool leave)
             return -1;
         }
         if (t->place == SLP_FLOATING) {
-            Py_INCREF(t);
+            slp_task_hold(t);
             slp_ring_before(st, me, t);
         }
         if (leave) {
@@ -265,7 +265,7 @@ run_there(slp_thread *st, slp_task *t)
         slp_ring_remove(t->thread, t);
     }
     else {
-        Py_INCREF(t);
+        slp_task_hold(t);
     }
     slp_task_give(t, false);
     return 0;
@@ -290,7 +290,7 @@ slp_task_insert(slp_task *t)
         return -1;
     }
     if (t->place == SLP_FLOATING) {
-        Py_INCREF(t);
+        slp_task_hold(t);
         slp_task_give(t, true);
     }
     return 0;
@@ -313,7 +313,7 @@ slp_task_remove(slp_task *t)
         return -1;
     }
     slp_ring_remove(t->thread, t);
-    Py_DECREF(t); /* the caller holds another one */
+    slp_task_release(t); /* the caller holds another one */
     return 0;
 }
 
@@ -326,7 +326,7 @@ slp_task_bomb(slp_thread *st, slp_task *t, PyObject *exc, bool at_end)
         slp_cancel(t);
     }
     else if (t->place == SLP_FLOATING) {
-        Py_INCREF(t);
+        slp_task_hold(t);
     }
     if (t->place == SLP_FLOATING) {
         if (at_end) {
@@ -352,7 +352,7 @@ kill_threadless(slp_task *t)
     }
     int r = slp_task_discard(t);
     if (queued) {
-        Py_DECREF(t); /* the caller holds another one */
+        slp_task_release(t); /* the caller holds another one */
     }
     return r;
 }
@@ -367,7 +367,7 @@ bomb_there(slp_task *t, PyObject *exc, bool pending)
         slp_cancel(t);
     }
     else if (t->place == SLP_FLOATING) {
-        Py_INCREF(t);
+        slp_task_hold(t);
     }
     else if (!pending) {
         slp_ring_remove(t->thread, t);

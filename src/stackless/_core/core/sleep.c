@@ -97,7 +97,11 @@ void
 slp_sleep_forget(slp_thread *st)
 {
     slp_nap_forget(st);
-    Py_CLEAR(st->sleeper);
+    slp_task *t = st->sleeper;
+    st->sleeper = NULL;
+    if (t != NULL) {
+        slp_task_release(t);
+    }
 }
 
 /* The body of the sleeper. */
@@ -168,7 +172,8 @@ new_sleeper(slp_thread *st)
         if (!PyErr_Occurred()) {
             PyErr_NoMemory();
         }
-        Py_CLEAR(t);
+        slp_task_release(t);
+        return NULL;
     }
     return t;
 }
@@ -192,7 +197,11 @@ slp_sleeper(slp_thread *st, const char *what, bool ended, bool *changed)
             return NULL;
         }
         *changed = true;
-        Py_XSETREF(st->sleeper, t);
+        slp_task *old = st->sleeper;
+        st->sleeper = t;
+        if (old != NULL) {
+            slp_task_release(old);
+        }
     }
     return st->sleeper;
 }
@@ -202,7 +211,7 @@ slp_sleeper_taken(slp_thread *st, slp_task *t)
 {
     if (t == st->sleeper) {
         st->sleeper = NULL;
-        Py_DECREF(t); /* the ring has one of its own */
+        slp_task_release(t); /* the ring has one of its own */
     }
 }
 

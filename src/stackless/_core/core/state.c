@@ -230,6 +230,13 @@ find_state(PyInterpreterState *interp)
     DO((s)->schedule_callback);                                               \
     DO((s)->error_handler)
 
+static void
+free_memory(PyTypeObject *type, slp_task *t)
+{
+    type->tp_free(t->self);
+    PyMem_RawFree(t);
+}
+
 int
 slp_state_traverse(slp_state *s, visitproc visit, void *arg)
 {
@@ -243,7 +250,7 @@ slp_state_clear(slp_state *s)
     slp_task *t;
     while ((t = s->spare) != NULL) {
         s->spare = t->next;
-        s->tasklet_type->tp_free(t);
+        free_memory(s->tasklet_type, t);
     }
     FOR_ALL_OBJECTS(s, Py_CLEAR);
 }
@@ -258,34 +265,56 @@ slp_state_clear(slp_state *s)
 #    define MAX_SPARE 256
 #endif
 
+static slp_task *
+new_memory(PyTypeObject *type)
+{
+    slp_task *t = PyMem_RawCalloc(1, sizeof(*t));
+    if (t == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    PyObject *self = type->tp_alloc(type, 0);
+    if (self == NULL) {
+        PyMem_RawFree(t);
+        return NULL;
+    }
+    ((slp_tasklet *)self)->task = t;
+    t->self = self;
+    return t;
+}
+
 slp_task *
 slp_task_alloc(slp_state *s, PyTypeObject *type)
 {
     slp_task *t = s->spare;
     if (t == NULL || type != s->tasklet_type) {
-        return (slp_task *)type->tp_alloc(type, 0);
+        return new_memory(type);
     }
     s->spare = t->next;
     s->spare_count--;
-    /* Not sizeof(*t): of a constant gcc makes a slow instruction. */
-    size_t size = (size_t)type->tp_basicsize - sizeof(PyObject);
-    memset((char *)t + sizeof(PyObject), 0, size);
+    slp_tasklet *self = (slp_tasklet *)t->self;
+    self->weakrefs = NULL;
+    self->vectorcall = NULL;
+    size_t size = sizeof(*t);
+    __asm__("" : "+r"(size)); /* of a constant gcc makes a slow instruction */
+    memset(t, 0, size);
+    t->self = (PyObject *)self;
     Py_INCREF(type);
-    slp_gc_reuse((PyObject *)t);
+    slp_gc_reuse(t->self);
     return t;
 }
 
 void
 slp_task_free(slp_state *s, slp_task *t)
 {
-    PyTypeObject *type = Py_TYPE(t);
+    PyTypeObject *type = Py_TYPE(t->self);
     if (s != NULL && type == s->tasklet_type && s->spare_count < MAX_SPARE) {
         t->next = s->spare;
         s->spare = t;
         s->spare_count++;
     }
     else {
-        type->tp_free(t);
+        free_memory(type, t);
     }
     Py_DECREF(type);
 }
@@ -355,7 +384,7 @@ init_thread(slp_state *s, slp_thread *st)
     st->current = st->main;
     st->main->next = st->main->prev = st->main;
     st->main->place = SLP_IN_RING;
-    Py_INCREF(st->main);
+    Py_INCREF(st->main->self);
     st->runcount = 1;
     return 0;
 }
@@ -541,8 +570,8 @@ new_thread(PyThreadState *ts)
             st->main->place = SLP_FLOATING;
             st->main->thread = NULL;
             st->main->life = SLP_UNBOUND;
-            Py_DECREF(st->main);
-            Py_DECREF(st->main);
+            slp_task_release(st->main);
+            slp_task_release(st->main);
         }
         free_thread(st);
         return NULL;

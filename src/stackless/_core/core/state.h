@@ -39,7 +39,8 @@ struct slp_state {
     PyObject *points; /* list: they may not go while they are called */
 
     PyObject *channel_callback, *schedule_callback, *error_handler;
-    int (*schedule_hook)(slp_task *from, slp_task *to); /* of the C API */
+    int (*schedule_hook)(slp_tasklet *from,
+                         slp_tasklet *to); /* of the C API */
     long pickle_flags_default;
     bool softswitch;     /* wanted by the program */
     bool soft_possible;  /* proved by the self-check */
@@ -96,7 +97,7 @@ slp_task_new(slp_state *s, slp_thread *st, PyTypeObject *type)
         return NULL;
     }
     t->thread = st;
-    t->serial = ++s->task_serial;
+    ((slp_tasklet *)t->self)->serial = ++s->task_serial;
     t->all_next = &s->all;
     t->all_prev = s->all.all_prev;
     t->all_prev->all_next = t;

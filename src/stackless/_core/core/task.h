@@ -33,16 +33,29 @@ typedef enum {
                   bottom->previous == NULL
      hard         carrier != NULL: all of it is on that C stack
 
-   and `py` holds its words of the thread state unless it is running. */
+   and `py` holds its words of the thread state unless it is running.  References
+   to a tasklet are references to `self`, which owns this. */
 typedef struct slp_task {
-    PyObject_HEAD
-    struct slp_task *next, *prev; /* in the ring (circular) or in a queue
-                                     (ends NULL); next also in st->dropped */
-    slp_frame *top, *bottom;
+    slp_thread *thread; /* NULL once the thread has ended */
+    slp_carrier *carrier;
+    slp_waitq *waitq;     /* what it is blocked on */
+    _PyStackChunk *chunk; /* first chunk of its data stack */
+    PyCodeObject *origin; /* where it was made, or NULL */
+    PyObject *args;       /* READY: tuple, with what it calls it */
+    struct slp_task *all_prev, *prev;
+    /* From here on what a switch and a collection read; the chunk follows in memory,
+       as a rule. */
+    PyObject *self;        /* the tasklet that this is of: see slp_tasklet */
+    struct slp_task *next; /* prev, next: in the ring (circular) or in a queue
+                              (ends NULL); next also in st->dropped */
+    struct slp_task *all_next; /* every tasklet of the interpreter; owns
+                                  nothing */
+    PyObject *name;            /* str, or NULL: made of the serial */
     PyObject *tempval; /* what its pending switch call will return; NULL:
                           None */
     PyObject *func;    /* BOUND; READY: what the dispatcher calls;
                           popped: what its point held on to, or NULL */
+    slp_frame *top, *bottom;
     /* What going on depends on, read as one: see slp_quick_arrives(). */
     union {
         struct {
@@ -66,9 +79,10 @@ typedef struct slp_task {
         };
         unsigned short entry;
     };
-    unsigned char life;  /* slp_life */
-    unsigned char place; /* slp_place */
-    unsigned char kills; /* times it was killed for being unreachable */
+    unsigned short origin_at; /* instruction, or SLP_AT_UNKNOWN */
+    unsigned char life;       /* slp_life */
+    unsigned char place;      /* slp_place */
+    unsigned char kills;      /* times it was killed for being unreachable */
     unsigned char is_main : 1;
     unsigned char ignore_nesting : 1;
     unsigned char block_trap : 1;
@@ -79,25 +93,43 @@ typedef struct slp_task {
                             it: see soften.c */
     unsigned char measured : 1; /* see room.h */
     unsigned char sleeper : 1;  /* see sleep.c */
-    PyObject *args;             /* READY: tuple, with what it calls it */
-    PyObject *name;             /* str, or NULL: made of the serial */
     _PyErr_StackItem exc;       /* bottom of its exceptions being handled */
-    struct slp_task *all_next;  /* every tasklet of the interpreter; owns
-                                  nothing */
     slp_pystate py;
-    /* Up to what comes first in `py` the collector reads everything, and of most
-       nothing else: with the head these are two lines of a cache. */
-    slp_thread *thread; /* NULL once the thread has ended */
-    slp_carrier *carrier;
-    slp_waitq *waitq;     /* what it is blocked on */
-    _PyStackChunk *chunk; /* first chunk of its data stack */
-    struct slp_task *all_prev;
-    PyCodeObject *origin; /* where it was made, or NULL */
+} slp_task;
+
+/* The object that programs have: its pieces would be in the way of collections,
+   which go over all objects six times, and look into them in two. */
+typedef struct slp_tasklet {
+    PyObject_HEAD
+    slp_task *task;
     PyObject *weakrefs;
     vectorcallfunc vectorcall; /* of t(...), or NULL */
     uint64_t serial;
-    int origin_lasti;
-} slp_task;
+} slp_tasklet;
+
+#define SLP_AT_UNKNOWN USHRT_MAX
+
+static inline slp_task *
+slp_task_of(PyObject *tasklet)
+{
+    return ((slp_tasklet *)tasklet)->task;
+}
+static inline slp_task *
+slp_task_hold(slp_task *t)
+{
+    Py_INCREF(t->self);
+    return t;
+}
+static inline void
+slp_task_release(slp_task *t)
+{
+    Py_DECREF(t->self);
+}
+static inline uint64_t
+slp_task_serial(const slp_task *t)
+{
+    return ((slp_tasklet *)t->self)->serial;
+}
 
 /* Tasklets that wait for the same thing, oldest first. */
 struct slp_waitq {

@@ -175,14 +175,14 @@ static void
 hand_over(slp_thread *st, slp_task *me, slp_task *owner)
 {
     if (owner->place == SLP_FLOATING) {
-        Py_INCREF(owner);
+        slp_task_hold(owner);
         slp_ring_before(st, me, owner);
     }
     if (owner->bombed) {
         return;
     }
     slp_defer(st, owner->tempval);
-    owner->tempval = Py_NewRef(me);
+    owner->tempval = Py_NewRef(me->self);
     st->watch.victim = me;
     slp_ring_remove(st, me);
     slp_drop_later(st, me);
@@ -229,7 +229,7 @@ leave(slp_thread *st, slp_task *const *to)
         hand_over(st, me, next);
     }
     else if (next->place == SLP_FLOATING) {
-        Py_INCREF(next);
+        slp_task_hold(next);
         slp_ring_before(st, me, next);
     }
     st->watch.since = slp_now();
@@ -387,10 +387,14 @@ slp_watch_repeats(slp_thread *st, slp_frame *f)
 void
 slp_watch_visit(slp_thread *st, slp_task *t)
 {
-    Py_XINCREF(t);
-    Py_XSETREF(visitor, t);
+    slp_task *old = visitor;
+    visitor = t;
     if (t != NULL) {
+        slp_task_hold(t);
         ask_again(st, false);
+    }
+    if (old != NULL) {
+        slp_task_release(old);
     }
 }
 
@@ -408,7 +412,7 @@ slp_watch_asleep(slp_thread *st, uint64_t *left)
         return false;
     }
     if (w->owner->place == SLP_FLOATING) {
-        slp_ring_append(st, (slp_task *)Py_NewRef(w->owner));
+        slp_ring_append(st, slp_task_hold(w->owner));
     }
     return true;
 }
@@ -526,7 +530,7 @@ slp_watchdog_leave(slp_thread *st, slp_task *t, PyObject *v)
             slp_watch_end(st);
         }
         if (w->place != SLP_FLOATING) {
-            Py_DECREF(w); /* not the last one: a list holds another */
+            slp_task_release(w); /* not the last one: a list holds another */
         }
         else if (!slp_task_alive(w)) {
             slp_drop_later(st, w);
@@ -538,7 +542,7 @@ slp_watchdog_leave(slp_thread *st, slp_task *t, PyObject *v)
     }
     slp_task *victim = st->watch.victim;
     st->watch.victim = NULL;
-    if (v == NULL || (PyObject *)victim == v
+    if (v == NULL || (victim != NULL && victim->self == v)
         || Py_IS_TYPE(v, st->state->bomb_type)) {
         return v;
     }

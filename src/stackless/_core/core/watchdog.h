@@ -70,7 +70,7 @@ slp_watch_next(slp_thread *st)
 {
     slp_task *owner = slp_watch_soft(st);
     if (owner != NULL) {
-        Py_INCREF(owner);
+        slp_task_hold(owner);
         slp_ring_after(st, st->current, owner);
     }
     return st->current->next;

@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-typedef struct slp_task PyTaskletObject;
+typedef struct slp_tasklet PyTaskletObject;
 typedef struct slp_channel PyChannelObject;
 typedef int(slp_schedule_hook_func)(PyTaskletObject *from,
                                     PyTaskletObject *to);

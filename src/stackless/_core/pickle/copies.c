@@ -49,7 +49,7 @@ runner_of(PyObject *module, PyObject *gen)
                       ? tasklet_of(slp_state_of(module),
                                    slp_generator_frame(gen))
                       : NULL;
-    return Py_NewRef(t ? (PyObject *)t : Py_None);
+    return Py_NewRef(t ? t->self : Py_None);
 }
 
 /* ---- copies -------------------------------------------------------------- */
@@ -78,12 +78,12 @@ give_up_tasklet(slp_task *t)
     if (queued) {
         slp_cancel(t);
     }
-    Py_INCREF(t);
+    slp_task_hold(t);
     slp_task_discard(t);
     if (queued) {
-        Py_DECREF(t);
+        slp_task_release(t);
     }
-    Py_DECREF(t);
+    slp_task_release(t);
 }
 
 PyDoc_STRVAR(give_up_doc,
@@ -98,7 +98,7 @@ give_up(PyObject *module, PyObject *op)
         slp_generator_drop(op);
     }
     else if (PyObject_TypeCheck(op, slp_state_of(module)->tasklet_type)) {
-        give_up_tasklet((slp_task *)op);
+        give_up_tasklet(slp_task_of(op));
     }
     Py_RETURN_NONE;
 }

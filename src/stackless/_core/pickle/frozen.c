@@ -22,7 +22,7 @@ slp_tasklet_arg(slp_state *s, PyObject *op)
                      Py_TYPE(op)->tp_name);
         return NULL;
     }
-    return (slp_task *)op;
+    return slp_task_of(op);
 }
 
 /* ---- from a tasklet ------------------------------------------------------ */
@@ -579,7 +579,7 @@ clone_plain(PyObject *module, PyObject *args)
         return frames ? Py_NewRef(Py_None) : NULL;
     }
     PyObject *copy = s->tasklet_type->tp_new(s->tasklet_type, NULL, NULL);
-    if (copy != NULL && copy_started(st, t, (slp_task *)copy, frames) < 0) {
+    if (copy != NULL && copy_started(st, t, slp_task_of(copy), frames) < 0) {
         Py_CLEAR(copy);
     }
     Py_DECREF(frames);
@@ -599,7 +599,7 @@ last_waiting(PyObject *module, PyObject *op)
         return NULL;
     }
     slp_task *last = ((slp_channel *)op)->q.last;
-    return Py_NewRef(last ? (PyObject *)last : Py_None);
+    return Py_NewRef(last ? last->self : Py_None);
 }
 
 PyDoc_STRVAR(join_doc,
@@ -634,7 +634,7 @@ join(PyObject *module, PyObject *args)
         return NULL;
     }
     t->sending = sending != 0;
-    slp_waitq_insert(&ch->q, before, (slp_task *)Py_NewRef(t));
+    slp_waitq_insert(&ch->q, before, slp_task_hold(t));
     ch->q.counted(&ch->q, t, 1);
     if (t->popped && t->func == NULL) {
         t->func = Py_NewRef(ch);

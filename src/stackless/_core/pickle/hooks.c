@@ -129,9 +129,11 @@ goes_by_name(slp_state *s, PyObject *value)
 static bool
 is_plain(slp_state *s, PyObject *value)
 {
-    slp_task *t = (slp_task *)value;
-    return Py_IS_TYPE(value, s->tasklet_type) && t->life == SLP_STARTED
-           && t->carrier == NULL && t->waitq == NULL
+    if (!Py_IS_TYPE(value, s->tasklet_type)) {
+        return false;
+    }
+    slp_task *t = slp_task_of(value);
+    return t->life == SLP_STARTED && t->carrier == NULL && t->waitq == NULL
            && slp_why_not(t, false) == NULL
            && PyObject_Size(t->py.context)
                   == 0; /* what decimal sets is there */
@@ -186,7 +188,7 @@ reducer_override(PyObject *self, PyObject *value)
         PyObject *state = NULL;
         int r = wanted == NULL ? -1
                 : wanted == Py_True
-                    ? state_of_plain(s, (slp_task *)value, &state)
+                    ? state_of_plain(s, slp_task_of(value), &state)
                     : 0;
         Py_XDECREF(wanted);
         if (r != 0) {
@@ -270,7 +272,7 @@ record(slp_thread *st, PyObject *copy)
     if (PyDict_GET_SIZE(loads) == 0) {
         return 0;
     }
-    PyObject *loader = PyLong_FromVoidPtr(st->current);
+    PyObject *loader = PyLong_FromVoidPtr(st->current->self);
     PyObject *made = loader ? PyDict_GetItemWithError(loads, loader) : NULL;
     Py_XDECREF(loader);
     if (made == NULL) {
@@ -317,7 +319,7 @@ PyDoc_STRVAR(setstate_doc,
 static PyObject *
 tasklet_setstate(PyObject *self, PyObject *packed)
 {
-    slp_task *t = (slp_task *)self;
+    slp_task *t = slp_task_of(self);
     slp_thread *st = slp_thread_get();
     slp_state *s = st ? state_with_hooks() : NULL;
     if (s == NULL) {

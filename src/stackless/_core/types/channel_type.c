@@ -32,8 +32,9 @@ static int
 channel_traverse(PyObject *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    for (slp_task *t = CHANNEL(self)->q.first; t != NULL; t = t->next) {
-        Py_VISIT(t);
+    slp_task *first = CHANNEL(self)->q.first;
+    if (first != NULL) {
+        Py_VISIT(first->self); /* which visits the next one */
     }
     return 0;
 }
@@ -44,7 +45,7 @@ channel_clear(PyObject *self)
     slp_task *t;
     while ((t = CHANNEL(self)->q.first) != NULL) {
         slp_cancel(t);
-        Py_DECREF(t);
+        slp_task_release(t);
     }
     return 0;
 }
@@ -107,7 +108,7 @@ static PyObject *
 get_queue(PyObject *self, void *Py_UNUSED(closure))
 {
     slp_task *t = CHANNEL(self)->q.first;
-    return Py_NewRef(t ? (PyObject *)t : Py_None);
+    return Py_NewRef(t ? t->self : Py_None);
 }
 
 static PyObject *

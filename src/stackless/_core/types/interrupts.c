@@ -133,7 +133,7 @@ looks(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(args))
             continue;
         }
         PyObject *item = Py_BuildValue(
-            "(kOK)", st->ident, st->current,
+            "(kOK)", st->ident, st->current->self,
             st->looks + slp_section_looks(&st->section));
         if (item == NULL || PyList_Append(list, item) < 0) {
             Py_CLEAR(list);

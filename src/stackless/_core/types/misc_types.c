@@ -41,11 +41,11 @@ static slp_task *
 inside(slp_thread *st, slp_atomic *a)
 {
     slp_task *all = &st->state->all, *t = st->current;
-    if (t->serial == a->serial) {
+    if (slp_task_serial(t) == a->serial) {
         return t;
     }
     for (t = all->all_next; t != all; t = t->all_next) {
-        if (t->serial == a->serial) {
+        if (slp_task_serial(t) == a->serial) {
             return t;
         }
     }
@@ -75,7 +75,7 @@ atomic_enter(PyObject *self, PyObject *Py_UNUSED(args))
                         "this atomic object is already entered");
         return NULL;
     }
-    a->serial = st->current->serial;
+    a->serial = slp_task_serial(st->current);
     a->old = old;
     return Py_NewRef(self);
 }
@@ -95,9 +95,9 @@ atomic_exit(PyObject *self, PyObject *Py_UNUSED(args))
     }
     slp_task *t = inside(st, a);
     a->serial = 0;
-    Py_XINCREF(t);
+    PyObject *held = t ? Py_NewRef(t->self) : NULL;
     int r = t ? slp_task_set_atomic(t, a->old) : 0;
-    Py_XDECREF(t);
+    Py_XDECREF(held);
     return r < 0 ? NULL : Py_NewRef(Py_None);
 }
 
@@ -110,8 +110,9 @@ atomic_reduce(PyObject *self, PyObject *Py_UNUSED(args))
         return NULL;
     }
     slp_task *t = a->serial != 0 ? inside(st, a) : NULL;
-    return t == NULL ? Py_BuildValue("(O())", Py_TYPE(self))
-                     : Py_BuildValue("(O()(Oi))", Py_TYPE(self), t, a->old);
+    return t == NULL
+               ? Py_BuildValue("(O())", Py_TYPE(self))
+               : Py_BuildValue("(O()(Oi))", Py_TYPE(self), t->self, a->old);
 }
 
 /* (tasklet that is inside, its flag before): of a frozen tasklet. */
@@ -134,7 +135,7 @@ atomic_setstate(PyObject *self, PyObject *state)
         return NULL;
     }
     a->old = old;
-    a->serial = ((slp_task *)task)->serial;
+    a->serial = ((slp_tasklet *)task)->serial;
     return Py_NewRef(Py_None);
 }
 

@@ -22,7 +22,7 @@ tasklet_arg(slp_thread *st, PyObject *self, const char *name)
                      name, Py_TYPE(self)->tp_name);
         return NULL;
     }
-    return (slp_task *)self;
+    return slp_task_of(self);
 }
 
 static slp_channel *
@@ -41,8 +41,7 @@ channel_arg(slp_thread *st, PyObject *self, const char *name)
 static PyObject *
 retval_arg(slp_thread *st, PyObject *retval)
 {
-    return retval == st->state->current_default ? (PyObject *)st->current
-                                                : retval;
+    return retval == st->state->current_default ? st->current->self : retval;
 }
 
 #if SLP_SHORT_CALLS

@@ -6,7 +6,7 @@
 #include "../core/sched.h"
 #include "../core/soften.h"
 
-#define TASK(self) ((slp_task *)(self))
+#define TASK(self) slp_task_of(self)
 
 static bool
 is_current(slp_task *t)
@@ -96,24 +96,31 @@ get_thread_id(PyObject *self, void *Py_UNUSED(closure))
 }
 
 static PyObject *
-new_or_none(void *op)
+new_or_none(PyObject *op)
 {
-    return Py_NewRef(op ? (PyObject *)op : Py_None);
+    return Py_NewRef(op ? op : Py_None);
 }
 
 /* In st->dropped, next means something else, but nobody looks then. */
 static PyObject *
+neighbour(slp_task *t, slp_task *other)
+{
+    bool there = t->place != SLP_FLOATING && other != NULL;
+    return new_or_none(there ? other->self : NULL);
+}
+
+static PyObject *
 get_next(PyObject *self, void *Py_UNUSED(closure))
 {
     slp_task *t = TASK(self);
-    return new_or_none(t->place == SLP_FLOATING ? NULL : t->next);
+    return neighbour(t, t->next);
 }
 
 static PyObject *
 get_prev(PyObject *self, void *Py_UNUSED(closure))
 {
     slp_task *t = TASK(self);
-    return new_or_none(t->place == SLP_FLOATING ? NULL : t->prev);
+    return neighbour(t, t->prev);
 }
 
 static PyObject *

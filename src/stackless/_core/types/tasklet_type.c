@@ -34,7 +34,11 @@ new_task(slp_thread *st, PyTypeObject *type)
     if (t == NULL) {
         return NULL;
     }
-    slp_caller(st->ts, &t->origin, &t->origin_lasti);
+    int at = -1;
+    slp_caller(st->ts, &t->origin, &at);
+    t->origin_at = (unsigned short)(at < 0 || at > SLP_AT_UNKNOWN
+                                        ? SLP_AT_UNKNOWN
+                                        : at);
     Py_XINCREF(t->origin);
     return t;
 }
@@ -44,7 +48,8 @@ tasklet_new(PyTypeObject *type, PyObject *Py_UNUSED(args),
             PyObject *Py_UNUSED(kwargs))
 {
     slp_thread *st = slp_thread_get();
-    return st == NULL ? NULL : (PyObject *)new_task(st, type);
+    slp_task *t = st ? new_task(st, type) : NULL;
+    return t ? t->self : NULL;
 }
 
 /* The tasklet's first frame on its C stack; NULL if there is none yet. */
@@ -59,21 +64,23 @@ hard_bottom(slp_task *t, slp_frame *top)
 static int
 tasklet_traverse(PyObject *self, visitproc visit, void *arg)
 {
-    slp_task *t = (slp_task *)self;
-    /* The collector comes to the next one next, most likely. */
-    __builtin_prefetch(t->all_next->top);
-    __builtin_prefetch((char *)t->all_next->top + 64);
+    slp_task *t = slp_task_of(self);
     /* Our own type stays as long as the module does. */
     if (Py_TYPE(self)->tp_traverse != tasklet_traverse) {
         Py_VISIT(Py_TYPE(self));
     }
+    /* What it waits for refers to the first of all that do, each to the next: one
+       that can be reached holds on to what it waits for. */
+    if (t->place == SLP_IN_QUEUE && t->next != NULL) {
+        Py_VISIT(t->next->self);
+    }
     Py_VISIT(t->tempval);
     Py_VISIT(t->func);
-    Py_VISIT(t->args);
     Py_VISIT(t->name);
     /* Of one that is popped no more is asked: that would take other lines of
        the cache. */
     if (SLP_UNLIKELY(!t->popped)) {
+        Py_VISIT(t->args);
         if (t->life != SLP_STARTED) {
             Py_VISIT(t->py.context);
             return slp_extras_traverse(t->py.extras, visit, arg);
@@ -107,7 +114,7 @@ tasklet_traverse(PyObject *self, visitproc visit, void *arg)
 static int
 tasklet_clear(PyObject *self)
 {
-    slp_task *t = (slp_task *)self;
+    slp_task *t = slp_task_of(self);
     if (t->life != SLP_STARTED) {
         Py_CLEAR(t->func);
         Py_CLEAR(t->args);
@@ -123,13 +130,13 @@ tasklet_clear(PyObject *self)
 static void
 tasklet_finalize(PyObject *self)
 {
-    slp_task_finalize((slp_task *)self);
+    slp_task_finalize(slp_task_of(self));
 }
 
 static void
 tasklet_dealloc(PyObject *self)
 {
-    slp_task *t = (slp_task *)self;
+    slp_task *t = slp_task_of(self);
     PyTypeObject *type = Py_TYPE(self);
     /* subtype_dealloc() calls the finalizer of a subclass, but once only. */
     bool again = t->survived && t->life == SLP_STARTED;
@@ -144,7 +151,7 @@ tasklet_dealloc(PyObject *self)
         return;
     }
     PyObject_GC_UnTrack(self);
-    if (t->weakrefs != NULL) {
+    if (((slp_tasklet *)self)->weakrefs != NULL) {
         PyObject_ClearWeakRefs(self);
     }
     slp_state *s = t->thread ? t->thread->state : slp_state_peek();
@@ -234,7 +241,7 @@ make_ready(slp_thread *st, slp_task *t, PyObject *func, PyObject *args,
     t->life = SLP_READY;
     t->kills = 0;
     if (insert) {
-        Py_INCREF(t);
+        slp_task_hold(t);
         slp_ring_append(t->thread, t);
         slp_thread_wake(t->thread);
     }
@@ -410,7 +417,7 @@ tasklet_bind(PyObject *self, PyObject *args, PyObject *kwargs)
 {
     PyObject *a[3] = {NULL, NULL, NULL};
     if (parse_bind(args, kwargs, a) < 0
-        || slp_tasklet_bind((slp_task *)self, a[0], a[1], a[2]) < 0) {
+        || slp_tasklet_bind(slp_task_of(self), a[0], a[1], a[2]) < 0) {
         return NULL;
     }
     return Py_NewRef(self);
@@ -424,10 +431,10 @@ tasklet_init(PyObject *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     if (a[0] == NULL && a[1] == NULL && a[2] == NULL
-        && ((slp_task *)self)->life == SLP_UNBOUND) {
+        && (slp_task_of(self))->life == SLP_UNBOUND) {
         return 0;
     }
-    return slp_tasklet_bind((slp_task *)self, a[0], a[1], a[2]);
+    return slp_tasklet_bind(slp_task_of(self), a[0], a[1], a[2]);
 }
 
 PyDoc_STRVAR(setup_doc,
@@ -440,7 +447,7 @@ PyDoc_STRVAR(setup_doc,
 static PyObject *
 tasklet_setup(PyObject *self, PyObject *args, PyObject *kwargs)
 {
-    if (slp_tasklet_setup_call((slp_task *)self, args, kwargs) < 0) {
+    if (slp_tasklet_setup_call(slp_task_of(self), args, kwargs) < 0) {
         return NULL;
     }
     return Py_NewRef(self);
@@ -502,7 +509,7 @@ tasklet_setup_vector(PyObject *self, PyObject *const *args, size_t nargsf,
     }
     PyObject *r;
     if (SLP_LIKELY(call == tasklet_setup)) {
-        int done = setup_call((slp_task *)self, tuple, kwargs);
+        int done = setup_call(slp_task_of(self), tuple, kwargs);
         r = done < 0 ? NULL : Py_NewRef(self);
     }
     else {
@@ -522,12 +529,12 @@ new_bound(PyTypeObject *type, PyObject *func)
         return NULL;
     }
     if (adopt_context(t, st->ts) < 0) {
-        Py_DECREF(t);
+        slp_task_release(t);
         return NULL;
     }
     t->func = Py_NewRef(func);
     t->life = SLP_BOUND;
-    t->vectorcall = tasklet_setup_vector;
+    ((slp_tasklet *)t->self)->vectorcall = tasklet_setup_vector;
     return t;
 }
 
@@ -541,7 +548,8 @@ tasklet_vectorcall(PyObject *self, PyObject *const *args, size_t nargsf,
     Py_ssize_t n = PyVectorcall_NARGS(nargsf);
     if (n == 1 && kwnames == NULL && type->tp_new == tasklet_new
         && type->tp_init == tasklet_init && PyCallable_Check(args[0])) {
-        return (PyObject *)new_bound(type, args[0]);
+        slp_task *t = new_bound(type, args[0]);
+        return t ? t->self : NULL;
     }
     PyObject *tuple, *kwargs;
     if (pack(args, n, kwnames, &tuple, &kwargs) < 0) {
@@ -564,7 +572,7 @@ PyDoc_STRVAR(insert_doc,
 static PyObject *
 tasklet_insert(PyObject *self, PyObject *Py_UNUSED(args))
 {
-    if (slp_thread_get() == NULL || slp_task_insert((slp_task *)self) < 0) {
+    if (slp_thread_get() == NULL || slp_task_insert(slp_task_of(self)) < 0) {
         return NULL;
     }
     return Py_NewRef(self);
@@ -579,7 +587,7 @@ PyDoc_STRVAR(remove_doc,
 static PyObject *
 tasklet_remove(PyObject *self, PyObject *Py_UNUSED(args))
 {
-    if (slp_thread_get() == NULL || slp_task_remove((slp_task *)self) < 0) {
+    if (slp_thread_get() == NULL || slp_task_remove(slp_task_of(self)) < 0) {
         return NULL;
     }
     return Py_NewRef(self);
@@ -660,7 +668,7 @@ tasklet_bind_thread(PyObject *self, PyObject *args)
 {
     long long id = -1;
     if (!PyArg_ParseTuple(args, "|L:bind_thread", &id)
-        || slp_tasklet_bind_thread((slp_task *)self, id) < 0) {
+        || slp_tasklet_bind_thread(slp_task_of(self), id) < 0) {
         return NULL;
     }
     Py_RETURN_NONE;
@@ -678,7 +686,7 @@ PyDoc_STRVAR(
 static PyObject *
 tasklet_set_atomic(PyObject *self, PyObject *flag)
 {
-    slp_task *t = (slp_task *)self;
+    slp_task *t = slp_task_of(self);
     long value = PyLong_AsLong(flag);
     if (value == -1 && PyErr_Occurred()) {
         return NULL;
@@ -696,7 +704,7 @@ PyDoc_STRVAR(set_ignore_nesting_doc,
 static PyObject *
 tasklet_set_ignore_nesting(PyObject *self, PyObject *flag)
 {
-    slp_task *t = (slp_task *)self;
+    slp_task *t = slp_task_of(self);
     long value = PyLong_AsLong(flag);
     if (value == -1 && PyErr_Occurred()) {
         return NULL;
@@ -753,7 +761,7 @@ PyDoc_STRVAR(set_context_doc,
 static PyObject *
 tasklet_set_context(PyObject *self, PyObject *context)
 {
-    slp_task *t = (slp_task *)self;
+    slp_task *t = slp_task_of(self);
     if (!PyContext_CheckExact(context)) {
         PyErr_Format(PyExc_TypeError,
                      "a contextvars.Context is required, not %.100s",
@@ -788,7 +796,7 @@ tasklet_context_run(PyObject *self, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     slp_thread *st = slp_thread_get();
-    PyObject *context = st ? context_of((slp_task *)self) : NULL;
+    PyObject *context = st ? context_of(slp_task_of(self)) : NULL;
     if (context == NULL) {
         return NULL;
     }
@@ -807,7 +815,7 @@ tasklet_context_run(PyObject *self, PyObject *args, PyObject *kwargs)
 static PyObject *
 tasklet_repr(PyObject *self)
 {
-    slp_task *t = (slp_task *)self;
+    slp_task *t = slp_task_of(self);
     const char *how = slp_task_alive(t) && t->thread == NULL ? "threadless"
                       : is_current(t)                        ? "current"
                       : t->place == SLP_IN_RING              ? "runnable"
@@ -819,8 +827,8 @@ tasklet_repr(PyObject *self)
     if (name == NULL) {
         return NULL;
     }
-    PyObject *r = PyUnicode_FromFormat("<%s %U %s at %p>",
-                                       Py_TYPE(self)->tp_name, name, how, t);
+    PyObject *r = PyUnicode_FromFormat(
+        "<%s %U %s at %p>", Py_TYPE(self)->tp_name, name, how, self);
     Py_DECREF(name);
     return r;
 }
@@ -845,9 +853,9 @@ static PyMethodDef tasklet_methods[] = {
 SLP_INTERNAL extern PyGetSetDef slp_tasklet_getset[];
 
 static PyMemberDef tasklet_members[] = {
-    {"__weaklistoffset__", T_PYSSIZET, offsetof(slp_task, weakrefs), READONLY,
-     NULL},
-    {"__vectorcalloffset__", T_PYSSIZET, offsetof(slp_task, vectorcall),
+    {"__weaklistoffset__", T_PYSSIZET, offsetof(slp_tasklet, weakrefs),
+     READONLY, NULL},
+    {"__vectorcalloffset__", T_PYSSIZET, offsetof(slp_tasklet, vectorcall),
      READONLY, NULL},
     {NULL, 0, 0, 0, NULL},
 };
@@ -877,7 +885,7 @@ static PyType_Slot tasklet_slots[] = {
 
 static PyType_Spec tasklet_spec = {
     .name = "stackless.tasklet",
-    .basicsize = sizeof(slp_task),
+    .basicsize = sizeof(slp_tasklet),
     .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE | Py_TPFLAGS_HAVE_GC
              | Py_TPFLAGS_HAVE_VECTORCALL,
     .slots = tasklet_slots,

@@ -47,7 +47,7 @@ run_callback(slp_thread *st, slp_channel *ch, int dir)
     bool block = ch->balance * dir >= 0;
     slp_run_callback(
         st, st->state->channel_callback,
-        Py_BuildValue("(OOii)", ch, st->current, dir == SEND, block));
+        Py_BuildValue("(OOii)", ch, st->current->self, dir == SEND, block));
 }
 
 /* No peer: wait for one.  0, 1 (look again) or -1. */
