@@ -3,7 +3,9 @@
 Each instruction must decode, with the caches that this interpreter expects;
 jumps land on instructions; the stack neither underflows nor outgrows what the
 code declares.  What a point relies on in the interpreter is checked too: with
-the JIT, ops are asked by SEND, which is never compiled.
+the JIT, ops are asked by SEND, which is never compiled.  Without it a quick op
+and the dispatcher's are asked by UNARY_INVERT, and set what comes next: the
+instruction, or how far its jump goes.
 """
 
 import dis
@@ -56,6 +58,8 @@ def has_jit():
 
 # How an op is asked.
 ASK = "FOR_ITER" if (3, 12) <= V < (3, 15) and not has_jit() else "SEND"
+# So are quick ops and the dispatcher's.
+INVERTS = not has_jit()
 INTERNAL = {
     "dispatcher", "resume", "resumed", "call", "init", "generator", "value",
     "awaitable", "interrupted", "called",
@@ -64,7 +68,10 @@ INTERNAL = {
 BEGUN = {"internal resumed", "internal init", "internal value"}
 if V >= (3, 14):
     BEGUN.add("internal interrupted")
-QUICK = ("schedule", "schedule_remove", "channel.send", "channel.receive")
+QUICK_POINTS = {
+    "point schedule", "point schedule_remove", "point channel.send",
+    "point channel.receive", "shown schedule",
+}  # fmt: skip
 
 
 def consts(function):
@@ -81,6 +88,15 @@ def instructions(function, **options):
 
 def names(function, **options):
     return [each.opname for each in instructions(function, **options)]
+
+
+def is_set(function):
+    """Offset of the instruction that an op sets, or whose jump; or None."""
+    listed = instructions(function)
+    for asks, follows in zip(listed, listed[1:]):
+        if asks.opname == "UNARY_INVERT":
+            return follows.offset
+    return None
 
 
 def base(name):
@@ -169,6 +185,14 @@ def test_the_stack_fits(name):
     listed = {each.offset: each for each in instructions(code)}
     following = dict(zip(listed, [*listed][1:]))
     depths, todo = {}, [(0, name in BEGUN)]
+    if INVERTS and name == "internal dispatcher":
+        # Its jump leads behind each of the calls.
+        todo += [(following[each.offset], 1) for each in listed.values()
+                 if each.opname == "JUMP_BACKWARD_NO_INTERRUPT"
+                 and listed[following.get(each.offset, 0)].opname
+                 in ("PUSH_NULL", "POP_TOP")]
+    elif INVERTS and name in QUICK_POINTS:
+        todo.append((following[is_set(code)], 0))
     while todo:
         offset, depth = todo.pop()
         if offset in depths:
@@ -200,10 +224,15 @@ def test_nothing_that_tools_or_signals_could_see(name):
 @pytest.mark.parametrize("name", POINTS)
 def test_a_point_calls_its_gate_and_then_asks(name):
     # Version by version: whatever else there is, this order.
-    wanted = ["LOAD_CONST", "CALL", "SEND", "FOR_ITER", "RETURN_VALUE"]
-    got = [each for each in names(POINTS[name]) if each in wanted]
+    wanted = ["LOAD_CONST", "CALL", "SEND", "FOR_ITER", "RETURN_VALUE",
+              "UNARY_INVERT"]
+    change = is_set(POINTS[name])
+    got = [each.opname for each in instructions(POINTS[name])
+           if each.opname in wanted and each.offset != change]
     asks = ["LOAD_CONST"] * (ASK == "SEND") + [ASK, "RETURN_VALUE"]
-    quick = ["LOAD_CONST", *asks] if name.split()[1] in QUICK else []
+    quick = []
+    if name in QUICK_POINTS:
+        quick = ["LOAD_CONST", *(["UNARY_INVERT"] if INVERTS else asks)]
     reraises = ["LOAD_CONST", "CALL", "RETURN_VALUE"]
     assert got == [*quick, "LOAD_CONST", "CALL", *asks, *reraises]
 
@@ -257,17 +286,53 @@ def test_what_asks_is_never_specialised(name):
     if name in ("internal generator", "internal awaitable"):
         return  # their frames are made where SEND has begun
     assert set(asks) <= {ASK}
-    assert asks or name in {"internal call", "internal init", "internal value"}
+    others = {"internal call", "internal init", "internal value"}
+    if INVERTS:
+        others.add("internal dispatcher")
+    assert asks or name in others
+
+
+@pytest.mark.skipif(not INVERTS, reason="points ask by SEND")
+def test_an_op_sets_what_follows_its_question():
+    code = FUNCTIONS["point schedule"].__code__
+    offset = is_set(code)
+
+    def body():
+        for _ in range(3):
+            stackless.schedule()
+            seen.append(opcode.opname[code._co_code_adaptive[offset]])
+
+    def answers(callback):
+        """What followed, and whether they switched in one go."""
+        seen.clear()
+        before = stackless.get_stats()["quick_switches"]
+        stackless.set_schedule_callback(callback)
+        stackless.tasklet(body)()
+        stackless.tasklet(body)()
+        stackless.run()
+        stackless.set_schedule_callback(None)
+        return set(seen), stackless.get_stats()["quick_switches"] > before
+
+    seen = []
+    for _ in range(2):
+        found, quick = answers(None)
+        assert "RETURN_VALUE" in found if quick else found == {"POP_TOP"}
+        assert answers(lambda *_: None) == ({"POP_TOP"}, False)
 
 
 @pytest.mark.parametrize(
     "name", ["point channel.send", "point schedule", "internal dispatcher"]
 )
 def test_specialised_code_still_decodes(name):
-    before = names(FUNCTIONS[name])
+    change = is_set(FUNCTIONS[name])
+
+    def listed(**options):
+        found = instructions(FUNCTIONS[name], **options)
+        return [base(each.opname) for each in found if each.offset != change]
+
+    before = listed()
     switch_much()
-    after = names(FUNCTIONS[name], adaptive=True)
-    assert [base(each) for each in after] == before
+    assert listed(adaptive=True) == before
 
 
 @pytest.mark.skipif(V < (3, 13), reason="no micro-ops before 3.13")

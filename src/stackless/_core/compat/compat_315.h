@@ -58,4 +58,7 @@ slp_frame_is_sentinel(slp_frame *f)
    reference in gi_code)? */
 #define SLP_GENERATOR_KEEPS_CODE true
 
+/* Not opcode.h, whose names are those of many things; compared with it. */
+#define SLP_RETURN_VALUE 33
+
 #endif

@@ -12,7 +12,8 @@
    of the GIL behind it, and without ever being compiled by the JIT, so that no
    compiled trace runs past a switch.  An op that returns NULL without an
    exception takes SEND's jump: a second way out, for free.  Where there is no
-   JIT, FOR_ITER does the same in fewer steps.
+   JIT, FOR_ITER does the same in fewer steps.  What is asked most is asked by
+   UNARY_INVERT then, in yet fewer, and sets the instruction behind it.
 
    None of these functions has a RESUME instruction, which makes them invisible
    to tracers, to sys._getframe() and to tracebacks. */
@@ -307,7 +308,12 @@ new_point(const slp_point_spec *spec, const code_spec *cs, PyObject *quick,
           PyObject *gate, PyObject *reraise)
 {
     code_buffer b = {0};
-    if (quick != NULL) {
+    if (quick != NULL && by_invert()) {
+        emit(&b, LOAD_CONST, 3, 0);
+        emit(&b, UNARY_INVERT, 0, 0);
+        emit(&b, RETURN_VALUE, 0, 0); /* or POP_TOP */
+    }
+    else if (quick != NULL) {
         int place = emit_ask(&b, 3);
         emit_return(&b);
         land(&b, place);
@@ -412,6 +418,96 @@ slp_point_new(const slp_point_spec *spec, PyObject *quick, PyObject *op,
     return point;
 }
 
+static_assert(SLP_RETURN_VALUE == RETURN_VALUE, "number of RETURN_VALUE");
+
+void
+slp_point_goes_on(slp_frame *f)
+{
+    const unsigned char unit[sizeof(_Py_CODEUNIT)] = {POP_TOP};
+    memcpy(f->SLP_POSITION_FIELD + 1, unit, sizeof(unit));
+}
+
+/* Two questions to an op that notes where it is called from. */
+static SLP_TLS uintptr_t asked_at[2];
+
+static PyObject *
+note_next(PyObject *Py_UNUSED(self))
+{
+    asked_at[0] = SLP_FRAME_ADDRESS();
+    return Py_NewRef(Py_None);
+}
+
+static PyObject *
+note_invert(PyObject *Py_UNUSED(self))
+{
+    asked_at[1] = SLP_FRAME_ADDRESS();
+    return Py_NewRef(Py_None);
+}
+
+#if SLP_OP_HAS_SEND
+static PySendResult
+note_send(PyObject *Py_UNUSED(self), PyObject *Py_UNUSED(value),
+          PyObject **result)
+{
+    asked_at[0] = SLP_FRAME_ADDRESS();
+    *result = Py_NewRef(Py_None);
+    return PYGEN_NEXT;
+}
+#endif
+
+static PyType_Slot note_slots[] = {
+    {Py_tp_iter, PyObject_SelfIter}, {Py_tp_iternext, note_next},
+#if SLP_OP_HAS_SEND
+    {Py_am_send, (void *)note_send},
+#endif
+    {Py_nb_invert, note_invert},     {0, NULL},
+};
+
+static PyType_Spec note_spec = {
+    .name = "stackless._op",
+    .basicsize = sizeof(PyObject),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = note_slots,
+};
+
+static PyObject *
+new_asking(PyObject *op)
+{
+    code_buffer b = {0};
+    int place = emit_ask(&b, 1);
+    emit_end_ask(&b);
+    emit(&b, POP_TOP, 0, 0);
+    emit(&b, LOAD_CONST, 1, 0);
+    emit(&b, UNARY_INVERT, 0, 0);
+    emit(&b, RETURN_VALUE, 0, 0);
+    land(&b, place); /* it never says no */
+    emit(&b, LOAD_CONST, 0, 0);
+    emit(&b, RETURN_VALUE, 0, 0);
+    return slp_new_internal("asking", &b, PyTuple_Pack(2, Py_None, op), 0, 0,
+                            3, NULL);
+}
+
+int
+slp_points_invert(ptrdiff_t *offset)
+{
+    *offset = 0;
+    if (!by_invert()) {
+        return 0;
+    }
+    PyObject *type = PyType_FromSpec(&note_spec);
+    PyObject *op = type ? PyObject_New(PyObject, (PyTypeObject *)type) : NULL;
+    PyObject *asking = op ? new_asking(op) : NULL;
+    PyObject *r = asking ? PyObject_CallNoArgs(asking) : NULL;
+    if (r != NULL) {
+        *offset = (ptrdiff_t)(asked_at[1] - asked_at[0]);
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(op);
+    Py_XDECREF(asking);
+    Py_XDECREF(r);
+    return r == NULL ? -1 : 1;
+}
+
 PyObject *
 slp_resumer_new(PyObject *reraise)
 {
@@ -474,30 +570,97 @@ slp_dispatcher_exc(slp_frame *Py_UNUSED(dispatcher))
 
 #endif
 
+/* The callable is on the stack. */
+static void
+emit_self_slot(code_buffer *b)
+{
+    emit(b, PUSH_NULL, 0, 0);
+    if (NULL_FIRST) {
+        emit(b, SWAP, 2, 0); /* not earlier: POP_TOP takes no NULL */
+    }
+}
+
+static void
+emit_call_and_loop(code_buffer *b, int nargs)
+{
+    emit_call(b, nargs);
+    emit(b, POP_TOP, 0, 0);
+    emit_jump_back(b, 0);
+}
+
+/* Where the jump behind the dispatcher's question leads to: for each number of
+   arguments, and for the end.  The same in all interpreters. */
+static unsigned char dispatcher_jumps[SLP_DISPATCH_ARGS + 2];
+
+static void
+note_jump(int which, int bytes)
+{
+    unsigned char distance = (unsigned char)(bytes / 2);
+    if (dispatcher_jumps[which] != distance) { /* another one may read it */
+        dispatcher_jumps[which] = distance;
+    }
+}
+
+static void
+emit_dispatcher(code_buffer *b)
+{
+    emit(b, LOAD_CONST, 1, 0);
+    emit(b, UNARY_INVERT, 0, 0);
+    emit(b, JUMP_FORWARD, 0, 0); /* see slp_dispatcher_aim() */
+    int from = b->used;
+    for (int n = 0; n <= SLP_DISPATCH_ARGS; n++) {
+        note_jump(n, b->used - from);
+        emit_self_slot(b);
+        for (int i = 0; i < n; i++) {
+            emit(b, LOAD_CONST, 2, 0);
+            emit(b, UNARY_INVERT, 0, 0);
+        }
+        emit_call_and_loop(b, n);
+    }
+    note_jump(SLP_DISPATCHER_ENDS, b->used - from);
+    emit(b, POP_TOP, 0, 0);
+}
+
+void
+slp_dispatcher_aim(slp_frame *dispatcher, int which)
+{
+    unsigned char *jump = (unsigned char *)(dispatcher->SLP_POSITION_FIELD
+                                            + 1);
+    if (SLP_UNLIKELY(jump[1] != dispatcher_jumps[which])) {
+        jump[1] = dispatcher_jumps[which];
+    }
+}
+
+static void
+emit_dispatcher_by_next(code_buffer *b)
+{
+    int place[SLP_DISPATCH_ARGS];
+    int leave = emit_ask(b, 1);
+    emit_end_ask(b);
+    emit_self_slot(b);
+    for (int i = 0; i < SLP_DISPATCH_ARGS; i++) {
+        place[i] = emit_ask(b, 2);
+        emit_end_ask(b);
+    }
+    for (int n = SLP_DISPATCH_ARGS; n >= 0; n--) {
+        if (n < SLP_DISPATCH_ARGS) {
+            land(b, place[n]);
+        }
+        emit_call_and_loop(b, n);
+    }
+    land(b, leave);
+}
+
 PyObject *
 slp_dispatcher_new(PyObject *next, PyObject *arg)
 {
     code_buffer b = {0};
-    int place[SLP_DISPATCH_ARGS];
-    int leave = emit_ask(&b, 1);
-    emit_end_ask(&b);
-    emit(&b, PUSH_NULL, 0, 0);
-    if (NULL_FIRST) {
-        emit(&b, SWAP, 2, 0); /* not earlier: POP_TOP takes no NULL */
+    if (by_invert()) {
+        emit_dispatcher(&b);
     }
-    for (int i = 0; i < SLP_DISPATCH_ARGS; i++) {
-        place[i] = emit_ask(&b, 2);
-        emit_end_ask(&b);
+    else {
+        emit_dispatcher_by_next(&b);
     }
-    for (int n = SLP_DISPATCH_ARGS; n >= 0; n--) {
-        if (n < SLP_DISPATCH_ARGS) {
-            land(&b, place[n]);
-        }
-        emit_call(&b, n);
-        emit(&b, POP_TOP, 0, 0);
-        emit_jump_back(&b, 0);
-    }
-    land(&b, leave);
     emit(&b, LOAD_CONST, 0, 0);
     emit(&b, RETURN_VALUE, 0, 0);
     PyObject *table = catching(&b);

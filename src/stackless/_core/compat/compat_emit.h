@@ -91,6 +91,14 @@ emit(code_buffer *b, int op, int arg, int caches)
     }
 }
 
+/* Are quick ops and the dispatcher's asked by UNARY_INVERT?  It does less than those
+   two, but knows no second way out: see slp_point_goes_on(). */
+static inline bool
+by_invert(void)
+{
+    return !has_jit();
+}
+
 /* Send None to what is on the stack. */
 static inline int
 emit_send(code_buffer *b)

@@ -37,6 +37,24 @@ typedef struct {
 SLP_INTERNAL PyObject *slp_point_new(const slp_point_spec *spec,
                                      PyObject *quick, PyObject *op,
                                      PyObject *reraise, PyObject *defaults);
+/* Is `quick` asked by its nb_invert?  Then it gives None for no, and says which it
+   is by the point's next instruction, as there is no cheaper way: first of all
+   slp_point_returns(), for no slp_point_goes_on().  Else it is asked by tp_iternext,
+   and gives NULL without an exception for no.  Where nb_invert is called from lies
+   *offset bytes above where the others are.  -1 with an exception. */
+SLP_INTERNAL int slp_points_invert(ptrdiff_t *offset);
+/* Point f is in the middle of its first question, and returns what comes out. */
+static inline void
+slp_point_returns(slp_frame *f)
+{
+    unsigned char *next = (unsigned char *)(f->SLP_POSITION_FIELD + 1);
+    if (SLP_UNLIKELY(next[0] != SLP_RETURN_VALUE)) {
+        const unsigned char unit[sizeof(_Py_CODEUNIT)] = {SLP_RETURN_VALUE};
+        memcpy(next, unit, sizeof(unit));
+    }
+}
+/* Likewise; it calls its gate. */
+SLP_INTERNAL void slp_point_goes_on(slp_frame *f);
 /* A function like the rest of a point, for slp_point_push(). */
 SLP_INTERNAL PyObject *slp_resumer_new(PyObject *reraise);
 /* Above `top`, on the data stack of s up to the recorded top of its last chunk,
@@ -49,7 +67,9 @@ SLP_INTERNAL slp_frame *slp_point_push(PyThreadState *ts, slp_pystate *s,
 /* A function of no arguments that returns what `op` gives. */
 SLP_INTERNAL PyObject *slp_gate_new(const char *name, PyObject *op);
 /* The endless loop: call what `next` returns with the arguments that `arg`
-   gives, until `next` ends or a call raises.
+   gives, until `next` ends or a call raises.  Asked by nb_invert, `next` calls
+   slp_dispatcher_aim() to say how many those are, or SLP_DISPATCHER_ENDS; by
+   tp_iternext NULL without an exception stands for the end of each.
 
    What a call raises takes the dispatcher's frame with it, unseen by tools,
    though the data stack of the tasklet that has ended is still installed:
@@ -69,6 +89,8 @@ SLP_INTERNAL PyObject *slp_gate_new(const char *name, PyObject *op);
     (PY_VERSION_HEX >= 0x030C0000 && PY_VERSION_HEX < 0x030D0000)
 SLP_INTERNAL PyObject *slp_dispatcher_exc(slp_frame *dispatcher);
 SLP_INTERNAL PyObject *slp_dispatcher_new(PyObject *next, PyObject *arg);
+#define SLP_DISPATCHER_ENDS (SLP_DISPATCH_ARGS + 1)
+SLP_INTERNAL void slp_dispatcher_aim(slp_frame *dispatcher, int which);
 /* Something that the dispatcher can call inline with at most
    SLP_DISPATCH_ARGS arguments and that calls func(*args, **kwargs).  Returns
    the callable and replaces *args.  NULL with an exception. */

@@ -379,8 +379,8 @@ fetch_ahead(slp_task *t)
         }
         coming[i] = t;
     }
-    __builtin_prefetch(coming[3]);
     __builtin_prefetch(&coming[3]->carrier);
+    __builtin_prefetch(&coming[3]->self);
     __builtin_prefetch(&coming[3]->py);
     slp_carrier_fetch(coming[2]->carrier, 0);
     __builtin_prefetch(coming[1]->py.chunk);
@@ -737,13 +737,13 @@ dispatch_op(slp_thread *st, uintptr_t sp)
     slp_carrier *c = st->running;
     slp_pop_settle(ts, st->head);
     if (c->dispatcher == NULL) {
-        c->sp = sp;
+        c->sp = sp - (uintptr_t)st->state->quick_offset;
         c->dispatcher = SLP_FRAME(ts);
         slp_pystate_stash(ts, &c->idle);
         c->idle.context = NULL;
         slp_quick_update(st);
     }
-    SLP_ASSERT(c->sp == sp);
+    SLP_ASSERT(c->sp == sp - (uintptr_t)st->state->quick_offset);
     if (st->job == NULL) {
         st->job = end_current(st);
     }
@@ -772,21 +772,11 @@ dispatch_op(slp_thread *st, uintptr_t sp)
     }
 }
 
-SLP_RAW_OP(dispatch_op, slp_thread_of_end);
-
-/* The next argument for the function that is being started; NULL without an
-   exception after the last one.  The new tasklet is the running one by now:
-   this is the end of the second half of the switch to it. */
-static PyObject *
-argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
+/* The end of the second half of the switch to a new tasklet, which is the running
+   one by now.  What it was called with is on the dispatcher's stack. */
+static inline void
+end_start(slp_thread *st, slp_task *t)
 {
-    if (st->job != NULL) {
-        return NULL; /* resume_gate takes none */
-    }
-    slp_task *t = st->current;
-    if (st->argument < PyTuple_GET_SIZE(t->args)) {
-        return Py_NewRef(PyTuple_GET_ITEM(t->args, st->argument++));
-    }
     PyObject *args = t->args, *tempval = t->tempval;
     t->args = t->tempval = NULL;
     if (st->dropped != NULL || st->trash_count > 0) {
@@ -794,10 +784,62 @@ argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
     }
     Py_DECREF(args);
     Py_XDECREF(tempval);
+}
+
+static PyObject *
+dispatch_op_invert(PyObject *Py_UNUSED(self))
+{
+    uintptr_t sp = SLP_FRAME_ADDRESS();
+    slp_thread *st = slp_thread_of_end(sp);
+    PyObject *func = slp_call_raw(dispatch_op, st, sp);
+    int which = 0; /* resume_gate takes no argument */
+    if (SLP_UNLIKELY(func == NULL)) {
+        which = SLP_DISPATCHER_ENDS;
+        func = Py_NewRef(Py_None);
+    }
+    else if (st->job == NULL) {
+        which = (int)PyTuple_GET_SIZE(st->current->args);
+        SLP_ASSERT(which <= SLP_DISPATCH_ARGS);
+        if (which == 0) {
+            end_start(st, st->current);
+            slp_thread_still(st);
+        }
+    }
+    slp_dispatcher_aim(SLP_FRAME(st->ts), which); /* at last: others may run */
+    return func;
+}
+
+/* The next argument for the function that is being started. */
+static PyObject *
+argument_op_invert(PyObject *Py_UNUSED(self))
+{
+    slp_thread *st = slp_this_thread;
+    slp_task *t = st->current;
+    PyObject *v = Py_NewRef(PyTuple_GET_ITEM(t->args, st->argument++));
+    if (st->argument == PyTuple_GET_SIZE(t->args)) {
+        end_start(st, t);
+        slp_thread_still(st);
+    }
+    return v;
+}
+
+/* The same asked by tp_iternext: NULL without an exception after the last one. */
+static PyObject *
+argument_op(slp_thread *st, uintptr_t Py_UNUSED(sp))
+{
+    if (st->job != NULL) {
+        return NULL;
+    }
+    slp_task *t = st->current;
+    if (st->argument < PyTuple_GET_SIZE(t->args)) {
+        return Py_NewRef(PyTuple_GET_ITEM(t->args, st->argument++));
+    }
+    end_start(st, t);
     return NULL;
 }
 
-SLP_RAW_OP(argument_op, slp_thread_of_switch);
+SLP_RAW_OP_INVERTED(dispatch_op, slp_thread_of_end, dispatch_op_invert);
+SLP_RAW_OP_INVERTED(argument_op, slp_thread_of_switch, argument_op_invert);
 
 /* Of the frame above one that was interrupted. */
 static PyObject *

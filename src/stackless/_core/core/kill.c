@@ -472,8 +472,8 @@ drop_new(slp_thread *st)
         slp_task *next = t->next;
         if (t->life != SLP_STARTED) {
             slp_ring_remove(st, t);
-            slp_task_release(
-                t); /* its arguments' destructors may do anything */
+            /* Its arguments' destructors may do anything. */
+            slp_task_release(t);
             next = st->current->next;
         }
         t = next;

@@ -136,6 +136,15 @@ slp_quick_go_slowly(slp_thread *st, slp_frame *f, slp_task *next)
     return Py_NewRef(Py_None);
 }
 
+bool slp_quick_inverts;
+
+PyObject *
+slp_quick_no(void)
+{
+    slp_point_goes_on(SLP_FRAME(slp_ts()));
+    return Py_NewRef(Py_None);
+}
+
 /* ---- conditions ---------------------------------------------------------- */
 
 void
@@ -150,7 +159,7 @@ slp_quick_update(slp_thread *st)
     st->quick_usual = usual;
     bool at_once = usual && c->dispatcher != NULL
                    && !slp_section_is_open(&st->section);
-    st->quick_sp = at_once ? c->sp : 0;
+    st->quick_sp = at_once ? c->sp + (uintptr_t)s->quick_offset : 0;
 }
 
 void

@@ -8,10 +8,17 @@
 
 /* How an operation is called by its point. */
 typedef enum {
-    SLP_QUICK_STAYS,  /* from where it may not switch */
-    SLP_QUICK_GOES,   /* where the dispatcher calls its ops */
-    SLP_QUICK_SLOWLY, /* likewise, and all that takes calls is done, too */
+    SLP_QUICK_STAYS,     /* from where it may not switch */
+    SLP_QUICK_GOES,      /* where the dispatcher calls its ops */
+    SLP_QUICK_GOES_NEXT, /* likewise, of an op that is asked by tp_iternext */
+    SLP_QUICK_SLOWLY,    /* likewise, and all that takes calls is done, too */
 } slp_quick_mode;
+
+static inline bool
+slp_quick_goes(slp_quick_mode mode)
+{
+    return mode == SLP_QUICK_GOES || mode == SLP_QUICK_GOES_NEXT;
+}
 
 /* An operation done at once, or not at all.  Its point's frame `f` runs; it returns
    the outcome: of the caller, or after a switch, if it may, of who runs next.  NULL
@@ -32,6 +39,11 @@ slp_quick_is_usual(slp_thread *st, uintptr_t sp)
     return !slp_tracing_sees(st->ts);
 }
 
+/* Do points ask by nb_invert?  See slp_points_invert(). */
+SLP_INTERNAL extern bool slp_quick_inverts;
+/* A point that does is to go on with its gate. */
+SLP_INTERNAL PyObject *slp_quick_no(void);
+
 /* For the op of fn, called at C stack address sp, if that is anything else, or if
    fn cannot do without calls: the tasklet's first frame is unknown, say. */
 static SLP_INLINE PyObject *
@@ -40,66 +52,72 @@ slp_quick_begin_slowly(slp_thread *st, uintptr_t sp, slp_quick_fn fn)
     if (st == NULL || (st->quick_sp == sp && slp_tracing_sees(st->ts))) {
         return NULL;
     }
-    if (st->quick_sp == sp) {
-        return fn(st, SLP_FRAME(st->ts), SLP_QUICK_SLOWLY);
-    }
-    if (!st->quick_usual || st->in_callback || st->ts != slp_ts()
-        || slp_tracing_sees(st->ts)) {
+    bool at_once = st->quick_sp == sp;
+    if (!at_once
+        && (!st->quick_usual || st->in_callback || st->ts != slp_ts()
+            || slp_tracing_sees(st->ts))) {
         return NULL;
     }
-    return fn(st, SLP_FRAME(st->ts), SLP_QUICK_STAYS);
+    slp_frame *f = SLP_FRAME(st->ts);
+    if (slp_quick_inverts) {
+        slp_point_returns(f);
+    }
+    return fn(st, f, at_once ? SLP_QUICK_SLOWLY : SLP_QUICK_STAYS);
 }
 
-/* The usual way calls nothing but in the end: no register need be saved there. */
+/* What an op of fn gives, if it is asked where slp_quick_begin_slowly() decides. */
 #define SLP_QUICK_SLOW(fn)                                                    \
     static SLP_NOINLINE PyObject *fn##_slowly(slp_thread *st, uintptr_t sp)
+
+/* The same, and never NULL if the mode says so: then the caller calls nothing else,
+   and need save no register.  The usual way calls nothing at all. */
+static SLP_INLINE PyObject *
+slp_quick_given(PyObject *given, slp_quick_mode mode)
+{
+    if (mode == SLP_QUICK_GOES && given == NULL) {
+        __builtin_unreachable();
+    }
+    return given;
+}
+
 #define SLP_QUICK_BEGIN(fn)                                                   \
     SLP_QUICK_SLOW(fn)                                                        \
     {                                                                         \
-        return slp_quick_begin_slowly(st, sp, fn);                            \
+        PyObject *r = slp_quick_begin_slowly(st, sp, fn);                     \
+        return r == NULL && slp_quick_inverts ? slp_quick_no() : r;           \
     }                                                                         \
-    static SLP_INLINE PyObject *fn##_begin(uintptr_t sp)                      \
+    static SLP_INLINE PyObject *fn##_begin(uintptr_t sp, slp_quick_mode mode) \
     {                                                                         \
         slp_thread *st = slp_this_thread;                                     \
         if (SLP_UNLIKELY(!slp_quick_is_usual(st, sp)                          \
                          || st->current->bottom == NULL)) {                   \
-            return fn##_slowly(st, sp);                                       \
+            return slp_quick_given(fn##_slowly(st, sp), mode);                \
         }                                                                     \
-        return fn(st, SLP_FRAME(st->ts), SLP_QUICK_GOES);                     \
+        slp_frame *f = SLP_FRAME(st->ts);                                     \
+        if (mode == SLP_QUICK_GOES) {                                         \
+            slp_point_returns(f);                                             \
+        }                                                                     \
+        return fn(st, f, mode);                                               \
     }
-
-#if SLP_OP_HAS_SEND
-#    define SLP_QUICK_SEND(fn)                                                \
-        static PySendResult fn##_send(PyObject *Py_UNUSED(self),              \
-                                      PyObject *Py_UNUSED(value),             \
-                                      PyObject **result)                      \
-        {                                                                     \
-            *result = fn##_begin(SLP_FRAME_ADDRESS());                        \
-            if (SLP_LIKELY(*result != NULL)) {                                \
-                return PYGEN_NEXT;                                            \
-            }                                                                 \
-            *result = Py_NewRef(Py_None);                                     \
-            return PYGEN_RETURN;                                              \
-        }
-#    define SLP_QUICK_SEND_SLOT(fn) {Py_am_send, (void *)fn##_send},
-#else
-#    define SLP_QUICK_SEND(fn)
-#    define SLP_QUICK_SEND_SLOT(fn)
-#endif
 
 /* Defines slp_quick_<fn>, the type of an op: each has a C function of its
    own, into which fn is inlined. */
 #define SLP_QUICK_OP(fn)                                                      \
     SLP_QUICK_BEGIN(fn)                                                       \
+    static PyObject *fn##_invert(PyObject *Py_UNUSED(self))                   \
+    {                                                                         \
+        PyObject *r = fn##_begin(SLP_FRAME_ADDRESS(), SLP_QUICK_GOES);        \
+        return SLP_LIKELY(r != NULL) ? r : slp_quick_no();                    \
+    }                                                                         \
     static PyObject *fn##_next(PyObject *Py_UNUSED(self))                     \
     {                                                                         \
-        return fn##_begin(SLP_FRAME_ADDRESS());                               \
+        return fn##_begin(SLP_FRAME_ADDRESS(), SLP_QUICK_GOES_NEXT);          \
     }                                                                         \
-    SLP_QUICK_SEND(fn)                                                        \
     static PyType_Slot fn##_slots[] = {                                       \
         {Py_tp_iter, PyObject_SelfIter},                                      \
         {Py_tp_iternext, fn##_next},                                          \
-        SLP_QUICK_SEND_SLOT(fn){0, NULL},                                     \
+        {Py_nb_invert, fn##_invert},                                          \
+        {0, NULL},                                                            \
     };                                                                        \
     PyType_Spec slp_quick_##fn = {                                            \
         .name = "stackless._op",                                              \
@@ -199,7 +217,8 @@ SLP_INTERNAL bool slp_quick_arrives_at_edge(slp_thread *st, slp_task *t);
 /* The caller, which has been left, gives way to `next`, whatever that is: by way
    of the dispatcher, unless that was left at an edge. */
 SLP_INTERNAL PyObject *slp_quick_go_slowly(slp_thread *st, slp_frame *f,
-                                           slp_task *next);
+                                           slp_task *next)
+    __attribute__((returns_nonnull));
 
 /* Leave the caller, of which slp_quick_leaves() was true, for `next`. */
 static SLP_INLINE PyObject *

@@ -70,8 +70,9 @@ slp_op_sent(PyObject **result, PySendResult kind)
 #endif
 
 /* Defines <fn>_spec, the type of an op, for slp_quick_op_new(): each has a C
-   function of its own, into which fn is inlined.  thread: one of the two above. */
-#define SLP_RAW_OP(fn, thread)                                                \
+   function of its own, into which fn is inlined.  thread: one of the two above;
+   more: slots. */
+#define SLP_RAW_OP_WITH(fn, thread, ...)                                      \
     static PyObject *fn##_next(PyObject *Py_UNUSED(self))                     \
     {                                                                         \
         uintptr_t sp = SLP_FRAME_ADDRESS();                                   \
@@ -81,7 +82,7 @@ slp_op_sent(PyObject **result, PySendResult kind)
     static PyType_Slot fn##_slots[] = {                                       \
         {Py_tp_iter, PyObject_SelfIter},                                      \
         {Py_tp_iternext, fn##_next},                                          \
-        SLP_RAW_OP_SEND_SLOT(fn){0, NULL},                                    \
+        SLP_RAW_OP_SEND_SLOT(fn) __VA_ARGS__,                                 \
     };                                                                        \
     static PyType_Spec fn##_spec = {                                          \
         .name = "stackless._op",                                              \
@@ -89,5 +90,9 @@ slp_op_sent(PyObject **result, PySendResult kind)
         .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,      \
         .slots = fn##_slots,                                                  \
     }
+#define SLP_RAW_OP(fn, thread) SLP_RAW_OP_WITH(fn, thread, {0, NULL})
+/* It can also be asked by nb_invert, which is that function. */
+#define SLP_RAW_OP_INVERTED(fn, thread, invert)                               \
+    SLP_RAW_OP_WITH(fn, thread, {Py_nb_invert, invert}, {0, NULL})
 
 #endif

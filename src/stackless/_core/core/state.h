@@ -46,6 +46,7 @@ struct slp_state {
     bool soft_possible;  /* proved by the self-check */
     bool quick_possible; /* wanted and proved: see quick.c */
     bool finalizing;     /* interpreter exit: nothing is switched any more */
+    ptrdiff_t quick_offset;
 
     slp_task all;    /* head of the list of all tasklets; not an object */
     slp_task *spare; /* memory for the next ones: see slp_task_alloc() */

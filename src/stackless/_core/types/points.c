@@ -386,7 +386,12 @@ make_point(slp_state *s, size_t i)
 int
 slp_points_setup(slp_state *s, PyObject *module)
 {
-    s->points = PyList_New(0);
+    int inverts = slp_points_invert(&s->quick_offset);
+    if (slp_quick_inverts
+        != (inverts > 0)) { /* the same in all interpreters */
+        slp_quick_inverts = inverts > 0;
+    }
+    s->points = inverts < 0 ? NULL : PyList_New(0);
     if (s->points == NULL) {
         return -1;
     }

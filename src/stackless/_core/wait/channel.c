@@ -195,8 +195,8 @@ static SLP_INLINE bool
 is_of_type(slp_thread *st, slp_channel *ch, slp_quick_mode mode)
 {
     PyTypeObject *type = st->state->channel_type;
-    return mode == SLP_QUICK_GOES ? Py_IS_TYPE(ch, type)
-                                  : PyObject_TypeCheck(ch, type);
+    return slp_quick_goes(mode) ? Py_IS_TYPE(ch, type)
+                                : PyObject_TypeCheck(ch, type);
 }
 
 static inline bool
@@ -251,7 +251,9 @@ send(slp_thread *st, slp_frame *f, slp_quick_mode mode)
     slp_task *me = st->current;
     slp_slot *value = &f->localsplus[1];
     if (SLP_UNLIKELY(!is_of_type(st, ch, mode))) {
-        return mode == SLP_QUICK_GOES ? send_slowly(st, st->quick_sp) : NULL;
+        return slp_quick_goes(mode)
+                   ? slp_quick_given(send_slowly(st, st->quick_sp), mode)
+                   : NULL;
     }
     if (SLP_UNLIKELY(!is_plain(st, ch))) {
         return NULL;
@@ -291,8 +293,9 @@ receive(slp_thread *st, slp_frame *f, slp_quick_mode mode)
     slp_channel *ch = quick_channel(f);
     slp_task *me = st->current;
     if (SLP_UNLIKELY(!is_of_type(st, ch, mode))) {
-        return mode == SLP_QUICK_GOES ? receive_slowly(st, st->quick_sp)
-                                      : NULL;
+        return slp_quick_goes(mode)
+                   ? slp_quick_given(receive_slowly(st, st->quick_sp), mode)
+                   : NULL;
     }
     if (SLP_UNLIKELY(!is_plain(st, ch))) {
         return NULL;
