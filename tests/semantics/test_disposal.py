@@ -526,6 +526,49 @@ def test_collector_sees_the_members_of_channels_and_bombs():
     channel.receive()
 
 
+# Of those that wait each refers to the next one, for the collector.
+
+def many_waiting(log, count=5):
+    channel = stackless.channel()
+    waiters = [spawn(waiting, log, channel.receive) for _ in range(count)]
+    stackless.run()
+    assert channel.balance == -count
+    return channel, waiters
+
+
+@pytest.mark.parametrize("kept", ["channel", 0, 2, 4])
+def test_a_queue_lives_by_its_channel_and_by_each_of_its_members(kept, log):
+    channel, waiters = many_waiting(log)
+    alive = [weakref.ref(each) for each in waiters]
+    keep = channel if kept == "channel" else waiters[kept]
+    del channel, waiters
+    collect()
+    assert log == [] and all(each() for each in alive)
+    del keep
+    collect()
+    assert sorted(map(str, log)) == sorted(map(str, 5 * KILLED))
+    assert not any(each() for each in alive)
+
+
+def test_a_queue_that_was_changed_lives_as_before(log):
+    channel, waiters = many_waiting(log)
+    waiters[0].kill()
+    waiters[2].kill()
+    waiters[4].kill()
+    spawn(waiting, log, channel.receive)
+    stackless.run()
+    log.clear()
+    del waiters[::2]
+    collect()
+    assert log == [] and channel.balance == -3
+    del channel
+    collect()
+    assert log == []
+    waiters.clear()
+    collect()
+    assert sorted(map(str, log)) == sorted(map(str, 3 * KILLED))
+
+
 @pytest.mark.parametrize("soft_now", [True, False])
 def test_gc_at_every_switch(soft_now, log):
     """Collections at every moment when the scheduler changes hands."""
