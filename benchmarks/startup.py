@@ -1,7 +1,8 @@
 """What does the import cost, in time and in other modules?
 
 Each time in a fresh process.  Modules are counted that come from files and
-are not the package's own; those built into the interpreter cost nothing.
+are not the package's own; those built into the interpreter cost nothing.  One is
+_interpreters, where it is not built in: stackless stands in front of its functions.
 """
 
 import functools
@@ -45,7 +46,7 @@ def rows(quick):
         _bench.Row("other modules that it imports",
                    {name: functools.partial(fresh, name, 1)
                     for name in names},
-                   (_bench.at_most(0),), unit="modules", rounds=1),
+                   (_bench.at_most(1),), unit="modules", rounds=1),
     ]
 
 
