@@ -1,6 +1,8 @@
 """Tasklets and channels as Python objects: subclasses, weak references,
 attributes, identity."""
 
+import struct
+import sys
 import weakref
 
 import pytest
@@ -305,3 +307,23 @@ def test_bomb_has_the_parts_of_an_error():
     assert bomb.type is KeyError
     assert bomb.value is error
     assert bomb.traceback is None
+
+
+# size
+
+def test_size_is_that_of_all_that_is_allocated_with_it():
+    t = stackless.tasklet(pause)
+    new = sys.getsizeof(t)
+    t()
+    ready = sys.getsizeof(t)
+    stackless.run()
+    blocked = sys.getsizeof(t)
+    t.run()
+    assert 200 < new < 400  # the object, and what the engine needs
+    assert 300 < ready - new < 1000  # memory for frames
+    assert blocked == ready
+    assert sys.getsizeof(t) == new
+
+    class Larger(stackless.tasklet):
+        __slots__ = ("a", "b")
+    assert sys.getsizeof(Larger()) >= new + 2 * struct.calcsize("P")

@@ -812,6 +812,20 @@ tasklet_context_run(PyObject *self, PyObject *args, PyObject *kwargs)
     return r;
 }
 
+PyDoc_STRVAR(
+    sizeof_doc,
+    "__sizeof__($self, /)\n--\n\n"
+    "Bytes of the tasklet and of the memory that its frames begin in. "
+    "What deep calls\nneed more is CPython's.");
+
+static PyObject *
+tasklet_sizeof(PyObject *self, PyObject *Py_UNUSED(args))
+{
+    slp_task *t = slp_task_of(self);
+    size_t size = (size_t)Py_TYPE(self)->tp_basicsize + sizeof(*t);
+    return PyLong_FromSize_t(size + (t->chunk ? t->chunk->size : 0));
+}
+
 static PyObject *
 tasklet_repr(PyObject *self)
 {
@@ -847,6 +861,7 @@ static PyMethodDef tasklet_methods[] = {
     {"set_context", tasklet_set_context, METH_O, set_context_doc},
     {"context_run", _PyCFunction_CAST(tasklet_context_run),
      METH_VARARGS | METH_KEYWORDS, context_run_doc},
+    {"__sizeof__", tasklet_sizeof, METH_NOARGS, sizeof_doc},
     {NULL, NULL, 0, NULL},
 };
 
