@@ -131,7 +131,8 @@ slp_task_serial(const slp_task *t)
     return ((slp_tasklet *)t->self)->serial;
 }
 
-/* Tasklets that wait for the same thing, oldest first. */
+/* Tasklets that wait for the same thing, oldest first.  For the collector the owner
+   visits the first one, and each of them the next. */
 struct slp_waitq {
     slp_task *first, *last;
     /* Called when t has joined (+1), and when it was taken off for another
