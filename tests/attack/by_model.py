@@ -86,7 +86,7 @@ class Model(Scheduler):
             for i in range(len(self.slots), self.count)
         ]
         self.slots += made
-        self.everyone += made
+        self.everyone[1:1] = made  # the other threads begin after that
         self.named = [1] * self.count
         self.generators = {}
         self.contexts = [Context() for _ in range(3)]
