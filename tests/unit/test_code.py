@@ -58,7 +58,7 @@ def has_jit():
 
 # How an op is asked.
 ASK = "FOR_ITER" if (3, 12) <= V < (3, 15) and not has_jit() else "SEND"
-# So are quick ops and the dispatcher's.
+# Are quick ops and the dispatcher's asked by UNARY_INVERT?
 INVERTS = not has_jit()
 INTERNAL = {
     "dispatcher", "resume", "resumed", "call", "init", "generator", "value",

@@ -6,8 +6,6 @@
 #include "../core/sched.h"
 #include "../core/soften.h"
 
-#define TASK(self) slp_task_of(self)
-
 static bool
 is_current(slp_task *t)
 {
@@ -70,7 +68,7 @@ slp_tasklet_frame(slp_task *t)
 #define BOOL_GETTER(name, expression)                                         \
     static PyObject *get_##name(PyObject *self, void *Py_UNUSED(closure))     \
     {                                                                         \
-        slp_task *t = TASK(self);                                             \
+        slp_task *t = slp_task_of(self);                                      \
         return PyBool_FromLong(expression);                                   \
     }
 
@@ -88,7 +86,7 @@ BOOL_GETTER(is_current, is_current(t))
 static PyObject *
 get_thread_id(PyObject *self, void *Py_UNUSED(closure))
 {
-    slp_thread *st = TASK(self)->thread;
+    slp_thread *st = slp_task_of(self)->thread;
     if (st == NULL) {
         return PyLong_FromLong(-1);
     }
@@ -112,46 +110,46 @@ neighbour(slp_task *t, slp_task *other)
 static PyObject *
 get_next(PyObject *self, void *Py_UNUSED(closure))
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     return neighbour(t, t->next);
 }
 
 static PyObject *
 get_prev(PyObject *self, void *Py_UNUSED(closure))
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     return neighbour(t, t->prev);
 }
 
 static PyObject *
 get_frame(PyObject *self, void *Py_UNUSED(closure))
 {
-    return slp_tasklet_frame(TASK(self));
+    return slp_tasklet_frame(slp_task_of(self));
 }
 
 static PyObject *
 get_recursion_depth(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromLong(slp_tasklet_depth(TASK(self)));
+    return PyLong_FromLong(slp_tasklet_depth(slp_task_of(self)));
 }
 
 static PyObject *
 get_nesting_level(PyObject *self, void *Py_UNUSED(closure))
 {
-    return PyLong_FromLong(slp_tasklet_nesting(TASK(self)));
+    return PyLong_FromLong(slp_tasklet_nesting(slp_task_of(self)));
 }
 
 static PyObject *
 get_channel(PyObject *self, void *Py_UNUSED(closure))
 {
-    slp_waitq *q = TASK(self)->waitq;
+    slp_waitq *q = slp_task_of(self)->waitq;
     return new_or_none(q ? q->owner : NULL);
 }
 
 static PyObject *
 get_cstate(PyObject *self, void *Py_UNUSED(closure))
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     slp_state *s = slp_state_peek();
     if ((t->carrier == NULL && !is_current(t)) || s == NULL) {
         Py_RETURN_NONE;
@@ -164,7 +162,7 @@ get_cstate(PyObject *self, void *Py_UNUSED(closure))
 static PyObject *
 get_context_id(PyObject *self, void *Py_UNUSED(closure))
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     if (!is_current(t)) {
         return PyLong_FromVoidPtr(t->py.context);
     }
@@ -189,7 +187,7 @@ refuse_delete(PyObject *value, const char *name)
 static PyObject *
 get_tempval(PyObject *self, void *Py_UNUSED(closure))
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     slp_state *s = slp_state_peek();
     if (t->bombed && s != NULL) {
         PyObject *tb = PyException_GetTraceback(t->tempval);
@@ -208,7 +206,7 @@ get_tempval(PyObject *self, void *Py_UNUSED(closure))
 static int
 set_tempval(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     if (refuse_delete(value, "tempval") < 0) {
         return -1;
     }
@@ -232,14 +230,14 @@ set_block_trap(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
     if (on < 0) {
         return -1;
     }
-    TASK(self)->block_trap = on;
+    slp_task_of(self)->block_trap = on;
     return 0;
 }
 
 static PyObject *
 get_name(PyObject *self, void *Py_UNUSED(closure))
 {
-    return slp_task_name(TASK(self));
+    return slp_task_name(slp_task_of(self));
 }
 
 static int
@@ -253,20 +251,20 @@ set_name(PyObject *self, PyObject *value, void *Py_UNUSED(closure))
                      Py_TYPE(value)->tp_name);
         return -1;
     }
-    Py_XSETREF(TASK(self)->name, Py_NewRef(value));
+    Py_XSETREF(slp_task_of(self)->name, Py_NewRef(value));
     return 0;
 }
 
 static PyObject *
 get_created_at(PyObject *self, void *Py_UNUSED(closure))
 {
-    return slp_task_origin(TASK(self));
+    return slp_task_origin(slp_task_of(self));
 }
 
 static PyObject *
 get_function(PyObject *self, bool profile)
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     if (is_current(t)) {
         PyThreadState *ts = t->thread->ts;
         return new_or_none(profile ? ts->c_profileobj : ts->c_traceobj);
@@ -277,7 +275,7 @@ get_function(PyObject *self, bool profile)
 static int
 set_function(PyObject *self, PyObject *value, bool profile)
 {
-    slp_task *t = TASK(self);
+    slp_task *t = slp_task_of(self);
     const char *name = profile ? "profile_function" : "trace_function";
     if (refuse_delete(value, name) < 0) {
         return -1;

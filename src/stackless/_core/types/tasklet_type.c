@@ -431,7 +431,7 @@ tasklet_init(PyObject *self, PyObject *args, PyObject *kwargs)
         return -1;
     }
     if (a[0] == NULL && a[1] == NULL && a[2] == NULL
-        && (slp_task_of(self))->life == SLP_UNBOUND) {
+        && slp_task_of(self)->life == SLP_UNBOUND) {
         return 0;
     }
     return slp_tasklet_bind(slp_task_of(self), a[0], a[1], a[2]);
